@@ -1,0 +1,245 @@
+"""``environments/``: every file of it, read and checked together.
+
+Read, merge the overrides, validate each file, then check what only shows between files (stage order, models that are
+named but have no file, names too long for AWS). Every problem found on the way is collected and raised as one error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from mlops_kit.config import source as yaml_source
+from mlops_kit.config.environment import Environment
+from mlops_kit.config.model import Model
+from mlops_kit.config.source import Loc, Source
+from mlops_kit.errors import ConfigError, NotFoundError, Problem
+from mlops_kit.naming import check_lengths
+
+DIRECTORY = "environments"
+OVERRIDES = "environments"
+"""The key of a model file under which its per-environment overrides stand."""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Everything in ``environments/``, in stage order."""
+
+    root: Path
+    stages: tuple[Environment, ...]
+    models: dict[tuple[str, str], Model]
+    """(environment, model) -> the model as it is there."""
+
+    @property
+    def first_stage(self) -> Environment:
+        return self.stages[0]
+
+    def environment(self, name: str) -> Environment:
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        known = ", ".join(stage.name for stage in self.stages)
+        raise NotFoundError(f"There is no environment {name!r}.", hint=f"Known environments: {known}.")
+
+    def source_of(self, environment: Environment) -> Environment:
+        """The stage that ``environment`` promotes from; the first stage releases its own versions."""
+        return self.environment(environment.promotes_from) if environment.promotes_from else environment
+
+    def targets_of(self, environment: Environment) -> tuple[Environment, ...]:
+        """The stages that promote from ``environment``: who may read it."""
+        return tuple(stage for stage in self.stages if stage.promotes_from == environment.name)
+
+    def model(self, name: str, environment: Environment) -> Model:
+        try:
+            return self.models[environment.name, name]
+        except KeyError:
+            known = ", ".join(environment.models) or "none"
+            raise NotFoundError(
+                f"There is no model {name!r} in {environment.name}.",
+                hint=f"Models deployed there: {known}. Add it to {DIRECTORY}/{environment.name}.yaml under `models`.",
+            ) from None
+
+    def models_in(self, environment: Environment) -> tuple[Model, ...]:
+        return tuple(self.models[environment.name, name] for name in environment.models)
+
+    def source_dir(self, model: Model) -> Path:
+        """Where the team's training and inference code lies."""
+        return (self.root / DIRECTORY / "models" / model.training.source_dir).resolve()
+
+
+def find_root(start: Path) -> Path:
+    """The nearest directory, upwards from ``start``, that has an ``environments`` directory."""
+    for directory in (start, *start.parents):
+        if (directory / DIRECTORY).is_dir():
+            return directory
+    raise NotFoundError(
+        f"No {DIRECTORY}/ directory here or in any directory above {start}.",
+        hint="Run the command inside a project, or name one with --project DIR.",
+    )
+
+
+def load_project(root: Path) -> Project:
+    """Read and check ``root/environments``.
+
+    Raises:
+        ConfigError: with every problem of every file.
+    """
+    problems: list[Problem] = []
+    directory = root / DIRECTORY
+    environment_files = sorted([*directory.glob("*.yaml"), *directory.glob("*.yml")])
+    if not environment_files:
+        raise ConfigError([Problem(f"{DIRECTORY}/", 1, "has no environment file; expected for example dev.yaml")])
+
+    sources: dict[str, Source] = {}
+    environments: dict[str, Environment] = {}
+    for path in environment_files:
+        if (source := _read(path, root, problems)) is None:
+            continue
+        if (environment := _validate(Environment, source, problems)) is None:
+            continue
+        if environment.name != path.stem:
+            problems.append(source.problem(("name",), f"name is {environment.name!r}, but the file is {path.name!r}"))
+        sources[environment.name] = source
+        environments[environment.name] = environment
+
+    model_sources = {
+        path.stem: source
+        for path in sorted((directory / "models").glob("*.yaml"))
+        if (source := _read(path, root, problems)) is not None
+    }
+    models = _models(directory, environments, sources, model_sources, problems)
+    stages = _stages(environments, sources, problems)
+    for environment in environments.values():
+        for text in check_lengths(environment.names, environment.models):
+            problems.append(sources[environment.name].problem(("name",), text))
+    if problems:
+        raise ConfigError(problems)
+    return Project(root, stages, models)
+
+
+def _read(path: Path, root: Path, problems: list[Problem]) -> Source | None:
+    try:
+        return yaml_source.read(path, path.relative_to(root).as_posix())
+    except ConfigError as exc:
+        problems.extend(exc.problems)
+        return None
+
+
+def _validate(model: type[M], source: Source, problems: list[Problem]) -> M | None:
+    try:
+        return model.model_validate(source.data)
+    except ValidationError as exc:
+        for error in exc.errors(include_url=False, include_context=False):
+            loc: Loc = tuple(error["loc"])
+            where = ".".join(str(part) for part in loc if part != "[key]")
+            message = error["msg"].removeprefix("Value error, ")
+            if error["type"] == "extra_forbidden":
+                message = f"unknown key; {_known_keys(model, loc)}"
+            problems.append(source.problem(loc, f"{where}: {message}" if where else message))
+        return None
+
+
+def _known_keys(model: type[BaseModel], loc: Loc) -> str:
+    current: type[BaseModel] = model
+    for part in loc[:-1]:
+        field = current.model_fields.get(str(part))
+        annotation = field.annotation if field else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return "it is not one of the keys this place has"
+        current = annotation
+    return "known keys: " + ", ".join(sorted(current.model_fields))
+
+
+def _models(
+    directory: Path,
+    environments: dict[str, Environment],
+    sources: dict[str, Source],
+    model_sources: dict[str, Source],
+    problems: list[Problem],
+) -> dict[tuple[str, str], Model]:
+    models: dict[tuple[str, str], Model] = {}
+    for name, source in model_sources.items():
+        overrides = source.data.get(OVERRIDES, {})
+        if not isinstance(overrides, dict):
+            problems.append(source.problem((OVERRIDES,), f"{OVERRIDES}: must be a mapping of environment to overrides"))
+            continue
+        for unknown in sorted(set(overrides) - set(environments)):
+            problems.append(source.problem((OVERRIDES, unknown), f"overrides for an unknown environment {unknown!r}"))
+        for stage in environments:
+            merged = yaml_source.merge(source, (OVERRIDES, stage))
+            data = {key: value for key, value in merged.data.items() if key != OVERRIDES}
+            merged = Source(merged.file, data, merged.lines)
+            if (model := _validate(Model, merged, problems)) is None:
+                continue
+            models[stage, name] = model
+            if model.name != name:
+                problems.append(
+                    source.problem(("name",), f"name is {model.name!r}, but the file is {name + '.yaml'!r}")
+                )
+            problems.extend(_source_problems(directory, model, merged))
+
+    for environment in environments.values():
+        for index, name in enumerate(environment.models):
+            if name not in model_sources:
+                known = ", ".join(sorted(model_sources)) or "none"
+                text = f"models: there is no file {DIRECTORY}/models/{name}.yaml; models that exist: {known}"
+                problems.append(sources[environment.name].problem(("models", index), text))
+            if name in environment.models[:index]:
+                text = f"models: {name!r} is listed twice"
+                problems.append(sources[environment.name].problem(("models", index), text))
+    return models
+
+
+def _source_problems(directory: Path, model: Model, source: Source) -> list[Problem]:
+    code = directory / "models" / model.training.source_dir
+    if not code.is_dir():
+        text = f"training.source_dir: there is no directory {model.training.source_dir!r} beside the model file"
+        return [source.problem(("training", "source_dir"), text)]
+    return [
+        source.problem((section, "entry_point"), f"{section}.entry_point: there is no {entry_point!r} in {code.name}/")
+        for section, entry_point in (
+            ("training", model.training.entry_point),
+            ("serving", model.serving.entry_point),
+        )
+        if not (code / entry_point).is_file()
+    ]
+
+
+def _stages(
+    environments: dict[str, Environment], sources: dict[str, Source], problems: list[Problem]
+) -> tuple[Environment, ...]:
+    broken = False
+    for environment in environments.values():
+        before = environment.promotes_from
+        if before is not None and before not in environments:
+            known = ", ".join(environments)
+            text = f"promotes_from: there is no environment {before!r}; known: {known}"
+            problems.append(sources[environment.name].problem(("promotes_from",), text))
+            broken = True
+    firsts = [environment for environment in environments.values() if environment.promotes_from is None]
+    if broken or not environments:
+        return ()
+    if not firsts:
+        for environment in environments.values():
+            text = "promotes_from: the stage order is a circle; one environment must be first and have no promotes_from"
+            problems.append(sources[environment.name].problem(("promotes_from",), text))
+        return ()
+    for extra in firsts[1:]:
+        text = f"promotes_from is missing: {firsts[0].name!r} is already the first stage"
+        problems.append(sources[extra.name].problem(("name",), text))
+    order: list[Environment] = []
+    waiting = [firsts[0]]
+    while waiting:
+        stage = waiting.pop(0)
+        order.append(stage)
+        waiting.extend(e for e in environments.values() if e.promotes_from == stage.name)
+    for environment in environments.values():
+        if environment not in order and environment not in firsts:
+            text = "promotes_from: the stage order is a circle that does not start at the first stage"
+            problems.append(sources[environment.name].problem(("promotes_from",), text))
+    return tuple(order)
