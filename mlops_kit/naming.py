@@ -62,6 +62,18 @@ class EnvironmentNames:
     def bucket(self, kind: BucketKind) -> str:
         return f"{self.prefix}-{self.account}-{kind}"
 
+    def bucket_arn(self, kind: BucketKind) -> str:
+        return f"arn:{self.partition}:s3:::{self.bucket(kind)}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """ARN of a regional resource of this account; ``resource`` may be a pattern for a policy."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    @property
+    def training_log_group(self) -> str:
+        """Where SageMaker writes the logs of every training job of an account."""
+        return "/aws/sagemaker/TrainingJobs"
+
     @property
     def state_bucket(self) -> str:
         """Holds the Terraform state; made before the first deployment, not by it."""
@@ -129,6 +141,11 @@ class ModelNames:
     def endpoint_arn(self) -> str:
         e = self.environment
         return f"arn:{e.partition}:sagemaker:{e.region}:{e.account}:endpoint/{self.endpoint}"
+
+    @property
+    def endpoint_log_group(self) -> str:
+        """Where SageMaker writes the endpoint's logs; the name is SageMaker's choice."""
+        return f"/aws/sagemaker/Endpoints/{self.endpoint}"
 
     @property
     def autoscaling_resource(self) -> str:

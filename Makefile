@@ -1,0 +1,57 @@
+# Set-up needs Python 3.11+, Node 20+ and the package registries; Terraform is fetched if it is not on PATH.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+NODE_READY := node_modules/.ready
+
+.PHONY: help demo test check lint types docs bench lock clean setup
+
+help:                 ## List the targets.
+	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY)       ## Make the virtual environment.
+
+$(READY): requirements.lock bootstrap.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlops-kit needs Python 3.11 or later, this is " + sys.version)'
+	@command -v node >/dev/null || { echo "mlops-kit needs Node 20 or later on PATH: CDKTF synthesizes with it." >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes bootstrap.lock requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/python -m mlops_kit.local.terraform_download
+	@touch $@
+
+$(NODE_READY): package-lock.json package.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+demo: $(READY)        ## Tell the whole story on the local cloud.
+	$(BIN)/mlops-kit demo
+
+test: $(READY) $(NODE_READY)  ## Run every test.
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(READY)        ## Check style and formatting.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)       ## Check types.
+	$(BIN)/mypy
+
+docs: $(READY)        ## Check that generated documentation is current and that links work.
+	$(BIN)/python -m docs.check
+
+check: lint types docs test  ## Everything that CI runs.
+
+bench: $(READY)       ## Measure, print a table, write benchmarks/results.json.
+	$(BIN)/python -m benchmarks.synth
+
+lock: $(READY)        ## Renew the locks from pyproject.toml.
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 bootstrap.in -o bootstrap.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras --group dev pyproject.toml -o requirements.lock
+
+clean:                ## Stop the local cloud and remove everything that was made.
+	-test ! -x $(BIN)/mlops-kit || $(BIN)/mlops-kit local down
+	rm -rf $(VENV) node_modules cdktf.out .mlops-kit .pytest_cache .mypy_cache .ruff_cache dist build *.egg-info

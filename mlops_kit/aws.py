@@ -1,0 +1,218 @@
+"""An environment -> AWS clients that act in its account, as its promoter role, and nowhere else.
+
+Clients are made when first used. Before the first one is handed out, STS has said whose credentials these are: they
+must be, or be able to assume, the promoter role of the environment's own account. AWS's error codes become the kit's
+errors in one table at the end of this module.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ProfileNotFound,
+    TokenRetrievalError,
+)
+
+from mlops_kit.config import Environment
+from mlops_kit.errors import AccessError, ConflictError, MlopsKitError, NotFoundError, ServiceError
+from mlops_kit.naming import BucketKind
+from mlops_kit.objects import Store
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_sagemaker import SageMakerClient
+    from types_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+CLIENT_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 5},
+    connect_timeout=10,
+    read_timeout=70,  # InvokeEndpoint answers within 60 s or not at all
+    max_pool_connections=32,
+    user_agent_extra="mlops-kit",
+)
+
+
+def _config(endpoint_url: str | None) -> Config:
+    # No proxy stands between this machine and itself, whatever the environment says.
+    return CLIENT_CONFIG.merge(Config(proxies={})) if endpoint_url else CLIENT_CONFIG
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who STS says the caller is."""
+
+    account: str
+    arn: str
+
+
+class Cloud:
+    """One environment's clients, and its buckets as stores."""
+
+    def __init__(self, environment: Environment, session: boto3.Session, endpoint_url: str | None, actor: str) -> None:
+        self.environment = environment
+        self.names = environment.names
+        self.actor = actor
+        """ARN of the person or job behind the promoter role: what the ledger records."""
+        self._client: Callable[..., Any] = partial(
+            session.client, endpoint_url=endpoint_url, config=_config(endpoint_url)
+        )
+
+    @cached_property
+    def s3(self) -> S3Client:
+        client: S3Client = self._client("s3")
+        return client
+
+    @cached_property
+    def sagemaker(self) -> SageMakerClient:
+        client: SageMakerClient = self._client("sagemaker")
+        return client
+
+    @cached_property
+    def runtime(self) -> SageMakerRuntimeClient:
+        client: SageMakerRuntimeClient = self._client("sagemaker-runtime")
+        return client
+
+    @cached_property
+    def cloudwatch(self) -> CloudWatchClient:
+        client: CloudWatchClient = self._client("cloudwatch")
+        return client
+
+    def store(self, kind: BucketKind, of: Environment | None = None) -> Store:
+        """A bucket of this environment, or of another one as this environment's role may see it."""
+        names = (of or self.environment).names
+        return Store(self.s3, names.bucket(kind), names.account)
+
+
+def connect(environment: Environment, *, local_endpoint: str | None = None) -> Cloud:
+    """Clients for ``environment``; with ``local_endpoint``, of the local cloud that listens there.
+
+    Raises:
+        AccessError: no credentials, expired ones, or ones that cannot act in the environment's account.
+    """
+    base = _local_session(environment) if local_endpoint else boto3.Session(region_name=environment.region)
+    try:
+        caller = _identity(base, local_endpoint)
+        session = _as_promoter(environment, base, caller, local_endpoint)
+        acting = caller if session is base else _identity(session, local_endpoint)
+    except ClientError as exc:
+        raise translate(exc) from exc
+    except BotoCoreError as exc:
+        raise translate_botocore(exc) from exc
+    if acting.account != environment.account:
+        raise AccessError(
+            f"These credentials act in account {acting.account}; {environment.name} is account {environment.account}.",
+            hint=f"Log in to account {environment.account}.",
+        )
+    return Cloud(environment, session, local_endpoint, caller.arn)
+
+
+def _local_session(environment: Environment) -> boto3.Session:
+    # The user's own profile and configuration files must neither be needed nor be used: an access key id of twelve
+    # digits is how the local cloud knows the account.
+    core = botocore.session.Session(
+        {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
+    )
+    return boto3.Session(
+        aws_access_key_id=environment.account,
+        aws_secret_access_key="local",  # noqa: S106 - the local cloud checks no signature
+        region_name=environment.region,
+        botocore_session=core,
+    )
+
+
+def _identity(session: boto3.Session, endpoint_url: str | None) -> Identity:
+    answer = session.client("sts", endpoint_url=endpoint_url, config=_config(endpoint_url)).get_caller_identity()
+    return Identity(answer["Account"], answer["Arn"])
+
+
+def _as_promoter(
+    environment: Environment, base: boto3.Session, caller: Identity, endpoint_url: str | None
+) -> boto3.Session:
+    role = environment.names.role("promoter")
+    if caller.account == environment.account and f":assumed-role/{role}/" in caller.arn:
+        return base
+    role_arn = environment.names.role_arn("promoter")
+    core = base._session
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=partial(core.create_client, endpoint_url=endpoint_url, config=_config(endpoint_url)),
+        source_credentials=base.get_credentials(),
+        role_arn=role_arn,
+        extra_args={"RoleSessionName": re.sub(r"[^\w+=,.@-]", "-", caller.arn.rsplit(":", 1)[-1])[-64:]},
+    )
+    credentials = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)
+    try:
+        credentials.get_frozen_credentials()
+    except ClientError as exc:
+        raise AccessError(
+            f"The credentials of {caller.arn} (account {caller.account}) may not act in {environment.name} "
+            f"(account {environment.account}): {role_arn} cannot be assumed ({error_code(exc)}).",
+            hint=f"Log in to account {environment.account}, or list this principal under `operators` in "
+            f"environments/{environment.name}.yaml and deploy it. A new environment has to be deployed first.",
+        ) from exc
+    assumed = botocore.session.Session()
+    assumed._credentials = credentials  # type: ignore[attr-defined]  # how botocore documents handing them over
+    if endpoint_url:
+        assumed.set_config_variable("profile", None)
+    return boto3.Session(botocore_session=assumed, region_name=environment.region)
+
+
+def error_code(exc: ClientError) -> str:
+    return str(exc.response.get("Error", {}).get("Code", ""))
+
+
+# AWS error code -> our error, and what to do about it. Never matched by text: codes are the contract, messages are not.
+_TABLE: dict[str, tuple[type[MlopsKitError], str]] = {
+    **dict.fromkeys(
+        ("AccessDenied", "AccessDeniedException", "403", "Forbidden", "UnauthorizedOperation", "AllAccessDisabled"),
+        (AccessError, "The role has no permission for this. Check the account, and that the stacks are deployed."),
+    ),
+    **dict.fromkeys(
+        ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"),
+        (AccessError, "The credentials have expired. Log in again."),
+    ),
+    **dict.fromkeys(
+        ("InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch", "UnrecognizedClientException"),
+        (AccessError, "AWS does not know these credentials. Check the profile or the keys."),
+    ),
+    **dict.fromkeys(
+        ("PreconditionFailed", "412", "ConditionalRequestConflict", "ResourceInUse", "ConflictException", "409"),
+        (ConflictError, "Somebody else changed this at the same time. Run the command again."),
+    ),
+    **dict.fromkeys(
+        ("NoSuchBucket", "ResourceNotFound", "ResourceNotFoundException", "NoSuchEntity"),
+        (NotFoundError, "Check the name, and that the environment is deployed: `cdktf deploy <environment>`."),
+    ),
+}
+
+
+def translate(exc: ClientError) -> MlopsKitError:
+    """AWS's error as the kit's; the caller raises it ``from exc``."""
+    code = error_code(exc)
+    message = exc.response.get("Error", {}).get("Message", "")
+    kind, hint = _TABLE.get(code, (ServiceError, "If it persists, look the code up in the service's API reference."))
+    return kind(f"AWS refused {exc.operation_name}: {code}: {message}", hint=hint)
+
+
+def translate_botocore(exc: BotoCoreError) -> MlopsKitError:
+    """What went wrong before AWS could answer."""
+    if isinstance(exc, NoCredentialsError | ProfileNotFound | TokenRetrievalError):
+        return AccessError(f"No usable AWS credentials: {exc}", hint="Log in, or set AWS_PROFILE.")
+    if isinstance(exc, EndpointConnectionError | ConnectionError):
+        return ServiceError(f"AWS cannot be reached: {exc}", hint="Check the network and the region, and run it again.")
+    return ServiceError(f"The AWS client failed: {exc}")

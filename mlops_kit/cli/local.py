@@ -1,0 +1,54 @@
+"""``mlops-kit local``: the local cloud."""
+
+from __future__ import annotations
+
+import click
+
+from mlops_kit.cli import render
+from mlops_kit.cli.session import Session, tell
+from mlops_kit.local import lifecycle, state
+from mlops_kit.local.state import Layout
+
+
+@click.group()
+def command() -> None:
+    """Start, stop and inspect the local cloud."""
+
+
+@command.command()
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help=f"Port to listen on, on this machine only. Default: {state.DEFAULT_PORT}.",
+)
+@click.pass_context
+def up(ctx: click.Context, port: int | None) -> None:
+    """Start the local cloud and deploy every environment to it. Running it again applies what has changed."""
+    running = lifecycle.up(Session(ctx.find_root().obj).project, port, tell)
+    click.echo(running.url)
+
+
+@command.command()
+@click.pass_context
+def down(ctx: click.Context) -> None:
+    """Stop the local cloud. Everything in it is gone."""
+    lifecycle.down(Layout(Session(ctx.find_root().obj).project.root), tell)
+
+
+@command.command()
+@click.pass_context
+def status(ctx: click.Context) -> None:
+    """Say whether the local cloud runs, where, and what it serves. Exit code 2 if it does not run."""
+    layout = Layout(Session(ctx.find_root().obj).project.root)
+    running = state.require(layout)
+    report = state.health(running.url) or {}
+    render.table(
+        ["WHAT", "VALUE"],
+        [
+            ("address", running.url),
+            ("process", running.pid),
+            ("environments", ", ".join(running.applied) or "none applied"),
+            ("containers", len(report.get("containers", []))),
+            ("log", layout.log),
+        ],
+    )

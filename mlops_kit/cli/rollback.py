@@ -1,0 +1,42 @@
+"""``mlops-kit rollback``: back to an earlier release, in one command."""
+
+from __future__ import annotations
+
+import click
+
+from mlops_kit.cli import options, render
+from mlops_kit.cli.session import Session, now, tell
+from mlops_kit.promotion import rollback
+from mlops_kit.promotion.execute import Deployment
+from mlops_kit.promotion.ledger import Ledger
+
+
+@click.command()
+@click.argument("model")
+@options.in_environment
+@click.option("--to", "release", metavar="RELEASE", help="The release to go back to, like r3. Default: the one before.")
+@options.dry_run
+@options.yes
+@options.as_json
+@options.cloud
+def command(
+    session: Session, model: str, environment: str, release: str | None, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Make MODEL's endpoint run an earlier release again. Copies nothing."""
+    stage = session.environment(environment)
+    config = session.project.model(model, stage)
+    cloud = session.cloud(stage)
+    names = stage.names.model(model)
+    planned = rollback.plan(Ledger(cloud.store("ledger"), names), release)
+    current = planned.current.id if planned.current else "nothing"
+    tell(f"plan: {model} in {environment} from {current} to {planned.target.id} (version {planned.target.version})")
+    if dry_run:
+        if as_json:
+            render.as_json({"current": planned.current, "target": planned.target})
+        return
+    session.confirm(stage, f"Roll {model} back to {planned.target.id} in {environment}", yes)
+    event = rollback.execute(planned, Deployment(cloud, names, config.serving.rollout, now, tell))
+    if as_json:
+        render.as_json({"release": event.release.id, "version": event.release.version, "event": event})
+    else:
+        click.echo(f"{event.release.id} {model}@{event.release.version}")

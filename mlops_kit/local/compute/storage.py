@@ -1,0 +1,107 @@
+"""S3 as SageMaker's own machinery sees it: objects of moto's in-memory buckets, read and written in process.
+
+Bucket policies and roles are not consulted on this path (documented in ``docs/local-cloud.md``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from moto.s3.exceptions import S3ClientError
+from moto.s3.models import FakeDeleteMarker, s3_backends
+from moto.utilities.utils import get_partition
+
+
+class MissingDataError(Exception):
+    """A bucket or an object that does not exist; the message is for a job's FailureReason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uri:
+    """``s3://bucket/key``; ``key`` may be a prefix."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, text: str) -> Uri:
+        scheme, _, rest = text.partition("://")
+        bucket, _, key = rest.partition("/")
+        if scheme != "s3" or not bucket:
+            raise MissingDataError(f"{text!r} is not an S3 URI")
+        return cls(bucket, key)
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Account and region on whose behalf objects are read and written."""
+
+    account: str
+    region: str
+
+    @property
+    def partition(self) -> str:
+        return str(get_partition(self.region))
+
+
+def read(uri: Uri, place: Place) -> bytes:
+    """The current version of one object.
+
+    Raises:
+        MissingDataError: no such bucket or object.
+    """
+    try:
+        key = s3_backends[place.account][place.partition].get_object(uri.bucket, uri.key)
+    except S3ClientError as exc:
+        raise MissingDataError(f"{uri}: {exc.message}") from exc
+    if key is None:
+        raise MissingDataError(f"{uri}: The specified key does not exist.")
+    return bytes(key.value)
+
+
+def keys(uri: Uri, place: Place) -> list[str]:
+    """Every key that starts with the URI's, in order.
+
+    Raises:
+        MissingDataError: no such bucket.
+    """
+    try:
+        bucket = s3_backends[place.account][place.partition].get_bucket(uri.bucket)
+    except S3ClientError as exc:
+        raise MissingDataError(f"{uri}: {exc.message}") from exc
+    return sorted(
+        name
+        for name, version in bucket.keys.items()
+        if name.startswith(uri.key) and not isinstance(version, FakeDeleteMarker)
+    )
+
+
+def write(uri: Uri, body: bytes, place: Place, *, kms_key_id: str | None = None, content_type: str = "") -> None:
+    """Store one object, encrypted as the bucket says or with ``kms_key_id``.
+
+    Raises:
+        MissingDataError: no such bucket.
+    """
+    try:
+        key = s3_backends[place.account][place.partition].put_object(
+            uri.bucket,
+            uri.key,
+            body,
+            encryption="aws:kms" if kms_key_id else None,
+            kms_key_id=kms_key_id,
+            **_retention(uri.bucket, place),
+        )
+    except S3ClientError as exc:
+        raise MissingDataError(f"{uri}: {exc.message}") from exc
+    if content_type:
+        key.set_metadata({"Content-Type": content_type})
+
+
+def _retention(bucket_name: str, place: Place) -> dict[str, str]:
+    bucket = s3_backends[place.account][place.partition].get_bucket(bucket_name)
+    if not bucket.has_default_lock:
+        return {}
+    return {"lock_mode": bucket.default_lock_mode, "lock_until": bucket.default_retention()}

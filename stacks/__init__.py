@@ -1,0 +1,1 @@
+"""Environment files -> Terraform, by CDKTF. ``stacks.app`` is the entry; ``docs/architecture.md`` tells the flow."""
