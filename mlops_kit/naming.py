@@ -75,6 +75,11 @@ class EnvironmentNames:
         return "/aws/sagemaker/TrainingJobs"
 
     @property
+    def endpoint_log_groups(self) -> str:
+        """Pattern of the endpoints' log groups, for a policy."""
+        return f"/aws/sagemaker/Endpoints/{self.prefix}-*"
+
+    @property
     def state_bucket(self) -> str:
         """Holds the Terraform state; made before the first deployment, not by it."""
         return f"{self.prefix}-{self.account}-tfstate"

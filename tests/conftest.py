@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-"""The checkout. Tests that need a project copy of their own make one."""
+from mlops_kit.local.state import Layout
+from tests.cloud import Cli, copy_project, free_port, processes_in
 
 
 @pytest.fixture(autouse=True)
-def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in list(os.environ):
         if name.startswith(("AWS_", "MLOPS_KIT_")):
             monkeypatch.delenv(name)
@@ -25,4 +26,40 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    yield
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    """The local cloud as the demo leaves it, deployed by real Terraform: shared, because deploying takes minutes.
+
+    In production the demo has released version 1, then version 2, and has rolled back to 1; staging runs version 2.
+    """
+    project = copy_project(tmp_path_factory.mktemp("cloud"))
+    cli = Cli(project)
+    done = cli("demo", "--keep", "--port", str(free_port()))
+    try:
+        assert done.code == 0, f"the demo ended with {done.code}:\n{done.out[-6000:]}\n{done.err[-6000:]}"
+        yield cli
+    finally:
+        cli("local", "down")
+    layout = Layout(project)
+    assert not processes_in(layout.root), "the local cloud left processes behind"
+
+
+@pytest.fixture
+def edited(cloud: Cli, tmp_path: Path) -> Cli:
+    """The same cloud seen from a copy of its project, which a test may break."""
+    project = copy_project(tmp_path)
+    layout = Layout(project)
+    layout.root.mkdir(parents=True)
+    shutil.copy(Layout(cloud.project).state_file, layout.state_file)
+    return Cli(project)
+
+
+@pytest.fixture(scope="session")
+def bare_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a local cloud with nothing deployed: for what only needs buckets."""
+    cli = Cli(copy_project(tmp_path_factory.mktemp("bare")))
+    url = cli.ok("local", "up", "--no-deploy", "--port", str(free_port())).out.strip()
+    yield url
+    cli("local", "down")

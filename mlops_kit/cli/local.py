@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from mlops_kit.cli import render
@@ -21,11 +23,25 @@ def command() -> None:
     type=click.IntRange(1, 65535),
     help=f"Port to listen on, on this machine only. Default: {state.DEFAULT_PORT}.",
 )
+@click.option("--no-deploy", is_flag=True, help="Only start it; deploy with `npx cdktf deploy`, see `local env`.")
 @click.pass_context
-def up(ctx: click.Context, port: int | None) -> None:
+def up(ctx: click.Context, port: int | None, no_deploy: bool) -> None:
     """Start the local cloud and deploy every environment to it. Running it again applies what has changed."""
-    running = lifecycle.up(Session(ctx.find_root().obj).project, port, tell)
+    running = lifecycle.up(Session(ctx.find_root().obj).project, port, tell, apply=not no_deploy)
     click.echo(running.url)
+
+
+@command.command()
+@click.argument("environment")
+@click.pass_context
+def env(ctx: click.Context, environment: str) -> None:
+    """Print shell exports with which any AWS tool, Terraform or cdktf acts in ENVIRONMENT on the local cloud."""
+    project = Session(ctx.find_root().obj).project
+    stage = project.environment(environment)
+    layout = Layout(project.root)
+    wanted = lifecycle.tool_environment(layout, state.require(layout), stage)
+    for name, value in sorted(wanted.items()):
+        click.echo(f"export {name}={shlex.quote(value)}")
 
 
 @command.command()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from mlops_kit.config.fields import LIST, FileName, Frozen, ImageUri, InstanceType, MetricRegex, Name, Percent
 from mlops_kit.naming import EnvironmentNames, ModelNames
+
+LOCAL_STORAGE = re.compile(r"[a-z]+\d[a-z]*d[a-z]*|g5|g6e?|gr6|p5[a-z]*|trn\d[a-z]*|i\d[a-z]*")
+"""Instance families with local NVMe storage: a ``d`` after the generation (m5d, g4dn), and accelerators that all have it."""
 
 
 class Training(Frozen):
@@ -60,6 +64,16 @@ class Serving(Frozen):
     autoscaling: Autoscaling = Autoscaling()
     capture_percent: Percent = 100
     rollout: Rollout = Rollout()
+
+    @property
+    def has_local_storage(self) -> bool:
+        """Whether the instances bring NVMe disks of their own.
+
+        Those are encrypted in hardware, and SageMaker refuses an endpoint config that names a KMS key for them
+        (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html, ``KmsKeyId``).
+        """
+        family = self.instance_type.split(".")[1]
+        return LOCAL_STORAGE.fullmatch(family) is not None
 
     @model_validator(mode="after")
     def _canary_fits(self) -> Self:
@@ -130,16 +144,6 @@ class Model(Frozen):
     gates: Annotated[tuple[MetricGate, ...], LIST] = ()
     drift: Drift = Drift()
     alarms: Alarms = Alarms()
-
-    @model_validator(mode="after")
-    def _gated_metrics_exist(self) -> Self:
-        missing = sorted({gate.metric for gate in self.gates} - set(self.training.metrics))
-        if missing:
-            raise ValueError(
-                f"gates use metrics that training.metrics does not define: {', '.join(missing)}; "
-                f"defined are: {', '.join(sorted(self.training.metrics)) or 'none'}"
-            )
-        return self
 
     @property
     def serving_image(self) -> str:

@@ -116,7 +116,7 @@ def load_project(root: Path) -> Project:
     stages = _stages(environments, sources, problems)
     for environment in environments.values():
         for text in check_lengths(environment.names, environment.models):
-            problems.append(sources[environment.name].problem(("name",), text))
+            problems.append(sources[environment.name].problem(("project",), text))
     if problems:
         raise ConfigError(problems)
     return Project(root, stages, models)
@@ -181,7 +181,7 @@ def _models(
                 problems.append(
                     source.problem(("name",), f"name is {model.name!r}, but the file is {name + '.yaml'!r}")
                 )
-            problems.extend(_source_problems(directory, model, merged))
+            problems.extend([*_source_problems(directory, model, merged), *_gate_problems(model, merged)])
 
     for environment in environments.values():
         for index, name in enumerate(environment.models):
@@ -207,6 +207,18 @@ def _source_problems(directory: Path, model: Model, source: Source) -> list[Prob
             ("serving", model.serving.entry_point),
         )
         if not (code / entry_point).is_file()
+    ]
+
+
+def _gate_problems(model: Model, source: Source) -> list[Problem]:
+    known = ", ".join(sorted(model.training.metrics)) or "none"
+    return [
+        source.problem(
+            ("gates", index),
+            f"gates: training.metrics does not define the metric {gate.metric!r}; defined are: {known}",
+        )
+        for index, gate in enumerate(model.gates)
+        if gate.metric not in model.training.metrics
     ]
 
 

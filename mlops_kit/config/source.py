@@ -18,6 +18,8 @@ from mlops_kit.errors import ConfigError, Problem
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 
+_PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
+
 Loc = tuple[str | int, ...]
 
 
@@ -105,6 +107,11 @@ def _value(
     loader: _Loader, node: yaml.Node, loc: Loc, lines: dict[Loc, int], problems: list[Problem], file: str
 ) -> Any:
     lines.setdefault(loc, node.start_mark.line + 1)
+    if node.tag not in _PLAIN_TAGS:
+        tag = node.tag.removeprefix("tag:yaml.org,2002:")
+        text = f"cannot be read as a value: {tag!r} is not text, a number, a truth value, a list or a mapping"
+        problems.append(Problem(file, node.start_mark.line + 1, text))
+        return None
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -141,6 +148,10 @@ def merge(base: Source, override: Loc) -> Source:
 
     def lay(under: Any, over: Any, loc: Loc) -> Any:
         if isinstance(under, dict) and isinstance(over, dict):
+            if loc and (*override, *loc) in base.lines:
+                lines[loc] = base.lines[
+                    *override, *loc
+                ]  # what is wrong with the whole is wrong because of the override
             merged = dict(under)
             for key, value in over.items():
                 merged[key] = lay(under.get(key), value, (*loc, key))

@@ -114,15 +114,9 @@ def synthesize(root: Path, layout: Layout) -> None:
 
 
 def aws_environment(running: Running, environment: Environment) -> dict[str, str]:
-    """Process environment with which any AWS tool acts in ``environment`` on the local cloud.
-
-    No variable of the user's own AWS set-up gets through: a laptop's credentials have no business here.
-    """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    """The variables with which any AWS tool acts in ``environment`` on the local cloud."""
     direct = ",".join(["127.0.0.1", "localhost", *filter(None, [os.environ.get("NO_PROXY", "")])])
-    return kept | {
-        "NO_PROXY": direct,
-        "no_proxy": direct,
+    return {
         "AWS_ENDPOINT_URL": running.url,
         "AWS_ACCESS_KEY_ID": environment.account,
         "AWS_SECRET_ACCESS_KEY": "local",
@@ -132,11 +126,22 @@ def aws_environment(running: Running, environment: Environment) -> dict[str, str
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "MLOPS_KIT_LOCAL": "1",
+        "NO_PROXY": direct,
+        "no_proxy": direct,
     }
 
 
+def tool_environment(layout: Layout, running: Running, environment: Environment) -> dict[str, str]:
+    """The same, and how Terraform finds its provider."""
+    wanted = aws_environment(running, environment)
+    found = Terraform.find(layout.root).environment
+    return wanted | {name: found[name] for name in ("TF_CLI_CONFIG_FILE", "CHECKPOINT_DISABLE") if name in found}
+
+
 def terraform_for(layout: Layout, running: Running, environment: Environment) -> Terraform:
-    return Terraform.find(layout.root, aws_environment(running, environment))
+    # No variable of the user's own AWS set-up gets through: a laptop's credentials have no business here.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return Terraform.find(layout.root, kept | aws_environment(running, environment))
 
 
 def _apply(stages: Sequence[Environment], running: Running, layout: Layout, tell: Tell) -> None:

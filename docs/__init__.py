@@ -1,0 +1,1 @@
+"""Documentation, and the check that it is current."""

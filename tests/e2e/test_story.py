@@ -1,0 +1,132 @@
+"""The whole story, on real Terraform and a real endpoint. The fixture has told it once; here its claims are checked
+from outside, without trusting the demo's own checks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+
+from mlops_kit import aws
+from mlops_kit.config import load_project
+from mlops_kit.local import lifecycle, state
+from mlops_kit.local.state import Layout
+from tests.cloud import Cli
+
+pytestmark = pytest.mark.xdist_group("cloud")
+
+SAMPLE = ".mlops-kit/demo/sample.csv"
+
+
+def direct(cloud: Cli, version: int, environment: str = "production") -> list[float]:
+    """Predictions of a registered version's artifact, loaded without any endpoint."""
+    project = load_project(cloud.project)
+    stage = project.environment(environment)
+    versions = cloud.json("model", "list", "diagnosis", "--env", environment)
+    sha256 = next(v["lineage"]["artifact_sha256"] for v in versions if v["version"] == version)
+    store = aws.connect(stage, local_endpoint=state.require(Layout(cloud.project)).url).store("artifacts")
+    body = store.get(stage.names.model("diagnosis").artifact_key(sha256))
+    assert body is not None
+    with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+        member = tar.extractfile("model.joblib")
+        assert member is not None
+        model = joblib.load(io.BytesIO(member.read()))["model"]
+    with (cloud.project / SAMPLE).open() as file:
+        rows = [[float(cell) for cell in row[:-1]] for row in list(csv.reader(file))[1:]]
+    return [float(p) for p in model.predict_proba(np.array(rows))[:, 1]]
+
+
+def served(cloud: Cli, environment: str, *more: str) -> list[float]:
+    answer = cloud.ok("invoke", "diagnosis", "--in", environment, "--data", SAMPLE, *more)
+    return [float(line) for line in answer.out.split()]
+
+
+def releases(cloud: Cli, environment: str) -> Sequence[tuple[str, str, str]]:
+    events = cloud.json("history", "diagnosis", "--in", environment)
+    return [(e["action"], e["outcome"], e["release"]["id"]) for e in reversed(events)]
+
+
+def test_the_history_tells_the_story(cloud: Cli) -> None:
+    assert releases(cloud, "production")[:3] == [
+        ("promotion", "succeeded", "r1"),
+        ("promotion", "succeeded", "r2"),
+        ("rollback", "succeeded", "r1"),
+    ]
+
+
+def test_production_answers_as_the_released_model_does_row_by_row(cloud: Cli) -> None:
+    """After the demo's rollback version 1 serves; promoting version 2 again makes version 2 serve; and back."""
+    first, second = direct(cloud, 1), direct(cloud, 2)
+    assert first != second
+    assert served(cloud, "production") == first
+    assert served(cloud, "production", "--batch-size", "7") == first, "however the rows are cut into requests"
+
+    cloud.ok("promote", "model", "diagnosis@2", "--to", "production", "--yes")
+    assert served(cloud, "production") == second
+    cloud.ok("rollback", "diagnosis", "--in", "production", "--yes")
+    assert served(cloud, "production") == first
+
+
+def test_promoting_what_runs_changes_nothing(cloud: Cli) -> None:
+    before = releases(cloud, "staging")
+    cloud.ok("promote", "model", "diagnosis@2", "--to", "staging")
+    assert releases(cloud, "staging") == before
+    versions = [v["version"] for v in cloud.json("model", "list", "diagnosis", "--env", "staging")]
+    assert len(versions) == len(set(versions))
+
+
+def test_a_version_names_everything_it_was_made_from(cloud: Cli) -> None:
+    newest = cloud.json("model", "list", "diagnosis", "--env", "production")[0]
+    lineage = newest["lineage"]
+    assert lineage["source_package"].startswith("arn:aws:sagemaker:us-east-1:222222222222:model-package/")
+    commits = cloud.json("dataset", "log", "biopsies", "--env", "production")
+    assert lineage["dataset_commit"] in {commit["commit"] for commit in commits}
+    for digest in ("artifact_sha256", "source_sha256", "dataset_commit"):
+        assert len(lineage[digest]) == 64
+    assert lineage["training_job"].startswith("acme-dev-diagnosis-")
+
+
+def test_a_commit_has_the_same_id_in_every_environment(cloud: Cli) -> None:
+    ids = [cloud.json("dataset", "log", "biopsies", "--env", env) for env in ("dev", "staging", "production")]
+    assert ids[0] == ids[1] == ids[2]
+    assert len(ids[0]) == 2
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "production"])
+def test_a_plan_after_the_story_has_no_changes(cloud: Cli, environment: str) -> None:
+    layout = Layout(cloud.project)
+    stage = load_project(cloud.project).environment(environment)
+    terraform = lifecycle.terraform_for(layout, state.require(layout), stage)
+    changes = terraform.has_changes(layout.stack(environment))
+    assert changes is None, changes
+
+
+def test_up_on_a_running_cloud_changes_nothing(cloud: Cli) -> None:
+    before = Layout(cloud.project).state_file.read_text()
+    done = cloud.ok("local", "up")
+    for environment in ("dev", "staging", "production"):
+        assert f"{environment}: no changes" in done.err
+    assert Layout(cloud.project).state_file.read_text() == before
+
+
+def test_the_checkout_of_a_promoted_commit_is_the_data_that_was_committed(cloud: Cli, tmp_path: Path) -> None:
+    cloud.ok("dataset", "checkout", "biopsies", str(tmp_path / "out"), "--env", "production")
+    committed = cloud.project / ".mlops-kit" / "demo" / "data" / "biopsies.csv"
+    assert (tmp_path / "out" / "biopsies.csv").read_bytes() == committed.read_bytes()
+
+
+def test_a_release_whose_config_was_deleted_can_still_be_rolled_back_to(cloud: Cli) -> None:
+    stage = load_project(cloud.project).environment("staging")
+    sagemaker = aws.connect(stage, local_endpoint=state.require(Layout(cloud.project)).url).sagemaker
+    events = cloud.json("history", "diagnosis", "--in", "staging")
+    first = next(e["release"] for e in events if e["release"]["id"] == "r1")
+    sagemaker.delete_endpoint_config(EndpointConfigName=first["config"])
+    cloud.ok("rollback", "diagnosis", "--in", "staging", "--to", "r1")
+    assert served(cloud, "staging") == direct(cloud, 1, "staging")
+    cloud.ok("promote", "model", "diagnosis@2", "--to", "staging")
