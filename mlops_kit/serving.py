@@ -98,6 +98,7 @@ def create_release(sagemaker: SageMakerClient, names: ModelNames, config: str, s
         "InitialInstanceCount": spec.instance_count,
         "InitialVariantWeight": 1.0,
     }
+    volume: Any = {"KmsKeyId": names.environment.key_alias} if spec.encrypt_volume else {}
     if not _exists(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config)):
         _create(
             lambda: sagemaker.create_endpoint_config(
@@ -114,6 +115,7 @@ def create_release(sagemaker: SageMakerClient, names: ModelNames, config: str, s
                         "JsonContentTypes": ["application/json"],
                     },
                 },
+                **volume,
             ),
             lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config),
         )

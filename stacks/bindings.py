@@ -51,7 +51,10 @@ if PROVIDER_PACKAGE not in sys.modules:
 AppautoscalingPolicy = _class("appautoscaling_policy", "AppautoscalingPolicy")
 AppautoscalingTarget = _class("appautoscaling_target", "AppautoscalingTarget")
 AwsProvider = _class("provider", "AwsProvider")
+AwsProviderDefaultTags = _class("provider", "AwsProviderDefaultTags")
 BudgetsBudget = _class("budgets_budget", "BudgetsBudget")
+BudgetsBudgetCostFilter = _class("budgets_budget", "BudgetsBudgetCostFilter")
+BudgetsBudgetNotification = _class("budgets_budget", "BudgetsBudgetNotification")
 CloudwatchDashboard = _class("cloudwatch_dashboard", "CloudwatchDashboard")
 CloudwatchLogGroup = _class("cloudwatch_log_group", "CloudwatchLogGroup")
 CloudwatchMetricAlarm = _class("cloudwatch_metric_alarm", "CloudwatchMetricAlarm")
@@ -61,6 +64,17 @@ KmsAlias = _class("kms_alias", "KmsAlias")
 KmsKey = _class("kms_key", "KmsKey")
 S3Bucket = _class("s3_bucket", "S3Bucket")
 S3BucketLifecycleConfiguration = _class("s3_bucket_lifecycle_configuration", "S3BucketLifecycleConfiguration")
+S3BucketLifecycleRule = _class("s3_bucket_lifecycle_configuration", "S3BucketLifecycleConfigurationRule")
+S3BucketLifecycleFilter = _class("s3_bucket_lifecycle_configuration", "S3BucketLifecycleConfigurationRuleFilter")
+S3BucketLifecycleAbortMultipart = _class(
+    "s3_bucket_lifecycle_configuration", "S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload"
+)
+S3BucketLifecycleExpiration = _class(
+    "s3_bucket_lifecycle_configuration", "S3BucketLifecycleConfigurationRuleExpiration"
+)
+S3BucketLifecycleNoncurrent = _class(
+    "s3_bucket_lifecycle_configuration", "S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration"
+)
 S3BucketLogging = _class("s3_bucket_logging", "S3BucketLoggingA")
 S3BucketNotification = _class("s3_bucket_notification", "S3BucketNotification")
 S3BucketObjectLock = _class("s3_bucket_object_lock_configuration", "S3BucketObjectLockConfigurationA")
@@ -70,10 +84,22 @@ S3BucketPublicAccessBlock = _class("s3_bucket_public_access_block", "S3BucketPub
 S3BucketEncryption = _class(
     "s3_bucket_server_side_encryption_configuration", "S3BucketServerSideEncryptionConfigurationA"
 )
+S3BucketEncryptionRule = _class(
+    "s3_bucket_server_side_encryption_configuration", "S3BucketServerSideEncryptionConfigurationRuleA"
+)
 S3BucketVersioning = _class("s3_bucket_versioning", "S3BucketVersioningA")
 S3Object = _class("s3_object", "S3Object")
 SagemakerEndpoint = _class("sagemaker_endpoint", "SagemakerEndpoint")
+SagemakerEndpointAlarm = _class(
+    "sagemaker_endpoint", "SagemakerEndpointDeploymentConfigAutoRollbackConfigurationAlarms"
+)
 SagemakerEndpointConfiguration = _class("sagemaker_endpoint_configuration", "SagemakerEndpointConfiguration")
+SagemakerEndpointVariant = _class(
+    "sagemaker_endpoint_configuration", "SagemakerEndpointConfigurationProductionVariants"
+)
+SagemakerEndpointCapture = _class(
+    "sagemaker_endpoint_configuration", "SagemakerEndpointConfigurationDataCaptureConfigCaptureOptions"
+)
 SagemakerModel = _class("sagemaker_model", "SagemakerModel")
 SagemakerModelPackageGroup = _class("sagemaker_model_package_group", "SagemakerModelPackageGroup")
 SagemakerModelPackageGroupPolicy = _class("sagemaker_model_package_group_policy", "SagemakerModelPackageGroupPolicy")

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -24,8 +26,8 @@ def free_port() -> int:
 
 def processes_in(directory: Path) -> list[str]:
     """Command lines of the processes that name ``directory``: what a local cloud that lives there consists of."""
-    listing = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
-    return [line for line in listing.splitlines() if str(directory) in line]
+    found = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    return [" ".join(line) for line in found if any(str(directory) in part for part in line)]
 
 
 def copy_project(to: Path) -> Path:

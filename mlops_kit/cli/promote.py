@@ -52,7 +52,7 @@ def _show(planned: ModelPlan) -> None:
     incumbent = planned.incumbent
     tell(f"plan: {planned.version.name} from {wanted.source.name} to {wanted.target.name}")
     for item in planned.copies:
-        tell(f"  {'have' if item.present else 'copy'}     {item.key} ({render.size(item.size)})")
+        tell(f"  {'have' if item.present else 'copy'}     {item.name} ({render.size(item.size)})")
     tell(f"  {'have' if planned.registered else 'register'} {wanted.model} in {wanted.target.name}")
     running = f"{incumbent.id} (version {incumbent.version})" if incumbent else "the initial model"
     tell(f"  deploy   {planned.config}, replacing {running}")

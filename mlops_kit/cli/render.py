@@ -24,7 +24,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         rendered.add_column(column, overflow="fold")
     for row in rows:
         rendered.add_row(*(Text(str(cell), style=_style(str(cell))) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 240, soft_wrap=False).print(rendered)
+    console = Console(width=None if sys.stdout.isatty() else 240)
+    with console.capture() as capture:
+        console.print(rendered)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def _style(cell: str) -> str:

@@ -11,7 +11,7 @@ from mlops_kit.config.fields import LIST, FileName, Frozen, ImageUri, InstanceTy
 from mlops_kit.naming import EnvironmentNames, ModelNames
 
 LOCAL_STORAGE = re.compile(r"[a-z]+\d[a-z]*d[a-z]*|g5|g6e?|gr6|p5[a-z]*|trn\d[a-z]*|i\d[a-z]*")
-"""Instance families with local NVMe storage: a ``d`` after the generation (m5d, g4dn), and accelerators that all have it."""
+"""Instance families with local NVMe disks: a ``d`` after the generation (m5d, g4dn), and accelerators."""
 
 
 class Training(Frozen):

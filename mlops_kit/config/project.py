@@ -114,6 +114,7 @@ def load_project(root: Path) -> Project:
     }
     models = _models(directory, environments, sources, model_sources, problems)
     stages = _stages(environments, sources, problems)
+    problems.extend(_shared_accounts(environments, sources))
     for environment in environments.values():
         for text in check_lengths(environment.names, environment.models):
             problems.append(sources[environment.name].problem(("project",), text))
@@ -220,6 +221,17 @@ def _gate_problems(model: Model, source: Source) -> list[Problem]:
         for index, gate in enumerate(model.gates)
         if gate.metric not in model.training.metrics
     ]
+
+
+def _shared_accounts(environments: dict[str, Environment], sources: dict[str, Source]) -> list[Problem]:
+    first: dict[str, str] = {}
+    found = []
+    for environment in environments.values():
+        owner = first.setdefault(environment.account, environment.name)
+        if owner != environment.name:
+            text = f"account: {environment.account} is the account of {owner!r} already; each environment has its own"
+            found.append(sources[environment.name].problem(("account",), text))
+    return found
 
 
 def _stages(

@@ -102,7 +102,7 @@ class Demo:
             f"all {len(first_answers)} predictions equal those of the trained model loaded directly, bit for bit",
         )
         normal = self._json("drift", "run", MODEL, "--in", "production", "--json")
-        self._claim(not normal["breached"], f"traffic like the training data is no drift (PSI {normal['psi_max']:.3f})")
+        self._claim(not normal["breached"], f"traffic like the training data is no drift (PSI {normal['worst']['psi']:.3f})")
 
         self._title("More data, a second version, the same road")
         self._write("data/biopsies.csv", header, rows, labels)
@@ -124,7 +124,7 @@ class Demo:
         shifted = self._write("shifted.csv", header, [[value * SHIFT for value in row] for row in rows], labels)
         self._predict("production", shifted)
         report = self._json("drift", "run", MODEL, "--in", "production", "--json")
-        self._claim(report["breached"], f"the shifted traffic is drift (PSI {report['psi_max']:.2f})")
+        self._claim(report["breached"], f"the shifted traffic is drift (PSI {report['worst']['psi']:.2f})")
         self._wait_for_alarm("drift")
         self._command("alarms", "--in", "production")
 

@@ -20,6 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
+
 from mlops_kit.config import Environment, Project
 from mlops_kit.errors import MlopsKitError, ServiceError, UsageError
 from mlops_kit.local import state
@@ -199,8 +201,10 @@ def _ours(running: Running) -> bool:
     report = state.health(running.url)
     if report is not None:
         return True
-    done = subprocess.run(["ps", "-o", "command=", "-p", str(running.pid)], capture_output=True, text=True, check=False)
-    return "mlops_kit.local.server" in done.stdout
+    try:
+        return "mlops_kit.local.server" in psutil.Process(running.pid).cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
 
 
 def _kill(pid: int) -> bool:

@@ -100,7 +100,7 @@ def _copy(plan: ModelPlan, deployment: Deployment) -> None:
     target = deployment.cloud.store("artifacts")
     for copy in plan.copies:
         copied = target.copy_new(copy.key, source, copy.source_key, copy.sha256)
-        deployment.tell(f"{'copied' if copied else 'already there'}, digest verified: {copy.key}")
+        deployment.tell(f"{'copied' if copied else 'already there'}, digest verified: {copy.name}")
 
 
 def _register(plan: ModelPlan, deployment: Deployment) -> ModelVersion:

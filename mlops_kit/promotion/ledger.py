@@ -31,6 +31,8 @@ class ReleaseSpec(_Record):
     instance_type: str
     instance_count: int
     capture_percent: int
+    encrypt_volume: bool
+    """False only for instances with local disks, which encrypt themselves and refuse a key."""
 
 
 class Release(_Record):

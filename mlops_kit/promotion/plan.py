@@ -21,8 +21,12 @@ from mlops_kit.serving import release_name
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One object of the version. ``sha256`` is the digest the copy must have; ``present``: the target has the key."""
+    """One object of the version. ``sha256`` is the digest the copy must have; ``present``: the target has the key.
 
+    ``name`` is the key below the version's own prefix, like ``baseline/statistics.json``.
+    """
+
+    name: str
     source_key: str
     key: str
     sha256: str
@@ -100,6 +104,7 @@ def release_spec(model: Model, names: ModelNames, artifact_uri: str) -> ReleaseS
         instance_type=model.serving.instance_type,
         instance_count=model.serving.autoscaling.min_instances,
         capture_percent=model.serving.capture_percent,
+        encrypt_volume=not model.serving.has_local_storage,
     )
 
 
@@ -126,12 +131,13 @@ def _copies(source: Store, target: Store, source_names: ModelNames, names: Model
     if source_names.artifact_key(sha256) not in keys:
         raise IntegrityError(f"{source.uri(source_names.artifact_key(sha256))} is missing.")
     for source_key in keys:
-        key = names.artifact_prefix(sha256) + source_key.removeprefix(root)
+        name = source_key.removeprefix(root)
+        key = names.artifact_prefix(sha256) + name
         head = source.head(source_key)
         if head is None:
             raise IntegrityError(f"{source.uri(source_key)} disappeared while it was being looked at.")
         digest = sha256 if key == names.artifact_key(sha256) else head.sha256
         if digest is None:
             raise IntegrityError(f"{source.uri(source_key)} was stored without a SHA-256; it cannot be verified.")
-        found.append(Copy(source_key, key, digest, head.size, target.head(key) is not None))
+        found.append(Copy(name, source_key, key, digest, head.size, target.head(key) is not None))
     return tuple(found)

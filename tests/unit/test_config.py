@@ -73,6 +73,7 @@ def test_overrides_are_laid_over_the_model_file_key_by_key() -> None:
         ("dev.yaml", "name: dev", "name: dev\nname: dev2", "given twice (first on line 2)"),
         ("dev.yaml", "name: dev", "name: &a dev", "anchors and aliases are not allowed"),
         ("dev.yaml", "project: acme", "project: a-project-name-of-forty-characters-xxxx", "AWS allows 63"),
+        ("staging.yaml", "222222222222", "111111111111", "each environment has its own"),
         ("staging.yaml", "promotes_from: dev", "promotes_from: qa", "no environment 'qa'"),
         ("staging.yaml", "promotes_from: dev", "promotes_from: production", "circle"),
         (

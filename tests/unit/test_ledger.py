@@ -45,6 +45,7 @@ def release(number: int) -> Release:
         instance_type="ml.m5.large",
         instance_count=1,
         capture_percent=100,
+        encrypt_volume=True,
     )
     return Release(
         id=f"r{number}",

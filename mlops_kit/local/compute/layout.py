@@ -131,9 +131,9 @@ def download_channel(layout: Layout, channel: Mapping[str, Any], place: Place) -
     files.pop("", None)
     if not files:
         raise storage.MissingDataError(
-            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists '
-            f"in the selected region ({place.region}), that objects exist under that S3 prefix, and that the role has "
-            '"s3:ListBucket" permissions on the bucket.'
+            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
+            f"exists in the selected region ({place.region}), that objects exist under that S3 prefix, and that the "
+            'role has "s3:ListBucket" permissions on the bucket.'
         )
     for relative, object_uri in files.items():
         path = (target / relative).resolve()

@@ -91,7 +91,7 @@ class TrainingRun:
                 self._child.end()
 
     def _run(self) -> None:
-        files = Layout(self.runtime.directory / "jobs" / self.name)
+        files = Layout(self.runtime.directory / "jobs" / self.place.account / self.name)
         try:
             self._work(files)
         except _JobFailedError as exc:
@@ -123,18 +123,16 @@ class TrainingRun:
         status, last_lines, lines, timed_out = self._train(files, program, hyperparameters)
         self.metrics = final_metrics(request, lines)
 
-        self._move("Uploading", "Uploading generated training model")
-        if timed_out:
-            self._upload(files)
-            self._finish("Stopped", None, "MaxRuntimeExceeded")
-        elif self._stopping.is_set():
-            self._upload(files)
-            self._finish("Stopped", None)
-        elif status == 0:
-            self._upload(files)
-            self._finish("Completed", None)
-        else:
+        stopped = timed_out or self._stopping.is_set()
+        if status != 0 and not stopped:
             raise _JobFailedError(failure_reason(status, last_lines, files.failure))
+        self._move("Uploading", "Uploading generated training model")
+        if not stopped or any(files.model.iterdir()):
+            self._upload(files)
+        if stopped:
+            self._finish("Stopped", None, "MaxRuntimeExceeded" if timed_out else "Stopped")
+        else:
+            self._finish("Completed", None)
 
     def _train(
         self, files: Layout, program: str, hyperparameters: Mapping[str, Any]
@@ -227,20 +225,14 @@ class TrainingRun:
 
 def final_metrics(request: Mapping[str, Any], lines: list[str]) -> list[dict[str, Any]]:
     """The last match of each metric's regular expression in the log; metrics without a number are left out."""
-    found: list[dict[str, Any]] = []
+    metrics: list[dict[str, Any]] = []
     for definition in (request.get("AlgorithmSpecification") or {}).get("MetricDefinitions") or []:
         pattern = re.compile(definition["Regex"])
-        for line in reversed(lines):
-            match = None
-            for match in pattern.finditer(line):
-                pass
-            if match is None or not match.groups():
-                continue
-            with contextlib.suppress(TypeError, ValueError):
-                value = float(match[1])
-                found.append({"MetricName": definition["Name"], "Value": value, "Timestamp": datetime.now(UTC)})
-            break
-    return found
+        last = next((found for line in reversed(lines) if (found := list(pattern.finditer(line)))), [])
+        with contextlib.suppress(IndexError, TypeError, ValueError):
+            value = float(last[-1][1])
+            metrics.append({"MetricName": definition["Name"], "Value": value, "Timestamp": datetime.now(UTC)})
+    return metrics
 
 
 def failure_reason(status: int, last_lines: list[str], failure_file: Path) -> str:

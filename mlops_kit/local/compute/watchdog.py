@@ -24,7 +24,8 @@ def main(arguments: list[str]) -> int:
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, close_fds=False)
 
     def end_with_the_server() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 4096):  # not sys.stdin: its lock would be held at exit
+            pass
         _signal(child.pid, signal.SIGTERM)
         deadline = time.monotonic() + grace
         while child.poll() is None and time.monotonic() < deadline:

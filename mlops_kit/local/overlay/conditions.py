@@ -28,7 +28,7 @@ def _like(pattern: str, value: str) -> bool:
 
 
 def arn_like(pattern: str, value: str) -> bool:
-    """Each of the six parts of an ARN is matched on its own, so that ``*`` never reaches over a colon before the last."""
+    """Each of the six parts of an ARN is matched on its own: ``*`` never reaches over a colon before the last."""
     wanted, actual = pattern.split(":", 5), value.split(":", 5)
     return len(wanted) == len(actual) and all(_like(w, a) for w, a in zip(wanted, actual, strict=True))
 

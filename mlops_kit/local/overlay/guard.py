@@ -24,7 +24,9 @@ def check_version() -> None:
     """Refuse any moto release line other than the one the mends were written against."""
     version = str(moto.__version__)
     if not version.startswith(SUPPORTED):
-        raise MotoChangedError(f"the local cloud's overlay is written for moto {SUPPORTED}x, but {version} is installed")
+        raise MotoChangedError(
+            f"the local cloud's overlay is written for moto {SUPPORTED}x, but {version} is installed"
+        )
 
 
 def original(owner: Any, name: str, *parameters: str) -> Callable[..., Any]:
@@ -39,11 +41,21 @@ def original(owner: Any, name: str, *parameters: str) -> Callable[..., Any]:
         raise MotoChangedError(f"moto no longer has {_label(owner)}.{name}, which the overlay mends")
     actual = tuple(inspect.signature(function).parameters)
     if actual != parameters:
-        raise MotoChangedError(
-            f"moto changed {_label(owner)}.{name}: expected parameters {parameters}, found {actual}"
-        )
+        raise MotoChangedError(f"moto changed {_label(owner)}.{name}: expected parameters {parameters}, found {actual}")
     bound: Callable[..., Any] = getattr(owner, name)
     return bound
+
+
+def original_taking(owner: Any, name: str, *parameters: str) -> Callable[..., Any]:
+    """As :func:`original`, for a function with many parameters of which the mend uses only ``parameters``."""
+    function = getattr(owner, name, None)
+    if not callable(function):
+        raise MotoChangedError(f"moto no longer has {_label(owner)}.{name}, which the overlay mends")
+    missing = set(parameters) - set(inspect.signature(function).parameters)
+    if missing:
+        raise MotoChangedError(f"moto changed {_label(owner)}.{name}: it no longer takes {', '.join(sorted(missing))}")
+    taking: Callable[..., Any] = function
+    return taking
 
 
 def replace(owner: Any, name: str, function: Callable[..., Any]) -> None:

@@ -90,6 +90,8 @@ def _names(principal: Any, caller: Caller) -> bool:
         return True
     if not isinstance(principal, dict):
         return False
+    if caller.service is not None:
+        return caller.service in _list(principal.get("Service", [])) or principal.get("AWS") == "*"
     return any(
         name in ("*", caller.account, caller.account_root, caller.arn, caller.principal_arn)
         for name in _list(principal.get("AWS", []))

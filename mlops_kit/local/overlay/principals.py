@@ -28,6 +28,8 @@ class Caller:
     principal_arn: str
     user_id: str
     is_root: bool = False
+    service: str | None = None
+    """Set for an AWS service acting by itself, like ``logging.s3.amazonaws.com``."""
 
     @property
     def account_root(self) -> str:
@@ -40,7 +42,7 @@ class Caller:
             "aws:PrincipalArn": self.principal_arn,
             "aws:PrincipalAccount": self.account,
             "aws:userid": self.user_id,
-            "aws:PrincipalIsAWSService": "false",
+            "aws:PrincipalIsAWSService": str(self.service is not None).lower(),
             "aws:PrincipalType": "Account" if self.is_root else "AssumedRole",
             "aws:ViaAWSService": "false",
         }
@@ -63,6 +65,10 @@ _sessions: dict[str, _Session] = {}
 def root(account: str, partition: str = "aws") -> Caller:
     arn = f"arn:{partition}:iam::{account}:root"
     return Caller(account=account, arn=arn, principal_arn=arn, user_id=account, is_root=True)
+
+
+def aws_service(name: str) -> Caller:
+    return Caller(account="", arn=f"arn:aws:iam::aws:service/{name}", principal_arn="", user_id=name, service=name)
 
 
 def remember_session(access_key_id: str, caller: Caller, expires: datetime) -> None:

@@ -1,0 +1,98 @@
+"""What synthesizing costs: all environments, against importing the bindings alone, in our lean way and in the stock way.
+
+Measured is the CPU time of the whole process tree (Python and the Node process behind jsii), as the kernel accounts it
+when the process ends: the wall clock of a shared machine says more about its neighbours. The three take turns, and the
+median of each counts. The stock import takes about a minute and more than a gigabyte.
+
+It is also checked that both imports synthesize the same Terraform JSON.
+
+    python benchmarks/synth.py [--rounds 5] [--stock-rounds 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from report import record, row
+
+ROOT = Path(__file__).resolve().parents[1]
+SYNTH_GOAL = 1.3
+STOCK_GOAL = 10
+
+LEAN = "import stacks.bindings"
+# The package's own __init__ first: then `stacks.bindings` finds it loaded, and takes the same classes from it.
+STOCK = "import cdktf_cdktf_provider_aws, stacks.bindings"
+STOCK_SYNTH = f"{STOCK}, sys; from stacks.app import main; sys.exit(main(['--out', sys.argv[1]], {{}}))"
+
+
+def cpu_seconds(*arguments: str) -> float:
+    """User and system time of ``python *arguments`` and of every process that it started and waited for."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLOPS_KIT_", "CDKTF_"))}
+    environment["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"] = "20"
+    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"python {' '.join(arguments)[:60]} … ended with {process.returncode}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def stacks_in(directory: Path) -> dict[str, str]:
+    return {path.parent.name: path.read_text() for path in directory.glob("stacks/*/cdk.tf.json")}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measure what synthesizing all environments costs.")
+    parser.add_argument("--rounds", type=int, default=5, help="how often to synthesize and to import lean (default 5)")
+    parser.add_argument("--stock-rounds", type=int, default=1, help="how often to import the stock way (default 1)")
+    arguments = parser.parse_args()
+
+    synth: list[float] = []
+    lean: list[float] = []
+    stock: list[float] = []
+    with tempfile.TemporaryDirectory() as directory:
+        out, stock_out = Path(directory, "lean"), Path(directory, "stock")
+        cpu_seconds("-c", LEAN)  # the first load of an assembly unpacks it into the user's cache
+        for turn in range(max(arguments.rounds, arguments.stock_rounds)):
+            if turn < arguments.rounds:
+                synth.append(cpu_seconds("-m", "stacks.app", "--out", str(out)))
+                lean.append(cpu_seconds("-c", LEAN))
+            if turn < arguments.stock_rounds:
+                stock.append(cpu_seconds("-c", STOCK))
+        if arguments.stock_rounds:
+            cpu_seconds("-c", STOCK_SYNTH, str(stock_out))
+            assert stacks_in(out) == stacks_in(stock_out), "the lean import synthesizes something else"
+
+    rows = [
+        row(
+            "synth of all environments / lean import",
+            ours=median(synth),
+            other=median(lean),
+            unit="CPU s",
+            bound="at most",
+            goal=SYNTH_GOAL,
+        )
+    ]
+    if stock:
+        rows.append(
+            row(
+                "synth of all environments / stock import",
+                ours=median(synth),
+                other=median(stock),
+                unit="CPU s",
+                bound="at least",
+                goal=STOCK_GOAL,
+            )
+        )
+    record(rows)
+    return 0 if all(entry["met"] for entry in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""Mends: SageMaker endpoints.
+
+==========================================  ===========================================================================
+moto                                        here
+==========================================  ===========================================================================
+an endpoint is InService at once and        model containers run (:mod:`mlops_kit.local.compute.serving`): Creating,
+serves nothing                              then InService, or Failed with a reason
+no UpdateEndpoint                           blue/green with canary, linear, rolling or at once; roll-back by alarm or
+                                            by a container that does not come up
+UpdateEndpointWeightsAndCapacities sets     keeps them
+what was omitted to null
+DescribeEndpoint leaves most out            pending deployment, last deployment config, images, capture, reason
+==========================================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.sagemaker.responses import SageMakerResponse
+
+from mlops_kit.local.compute import runtime
+from mlops_kit.local.compute.capture import CaptureConfig
+from mlops_kit.local.compute.containers import DEFAULT_STARTUP_SECONDS, VariantSpec
+from mlops_kit.local.compute.fleet import FleetSpec
+from mlops_kit.local.compute.rollout import InvalidDeploymentError
+from mlops_kit.local.compute.serving import Endpoint, Retained
+from mlops_kit.local.compute.storage import Place
+from mlops_kit.local.overlay import alarms, guard, sts
+from mlops_kit.local.overlay import sagemaker as sm
+
+LOCAL = "mlops_kit_endpoint"
+
+
+def install() -> None:
+    create = guard.original(SageMakerResponse, "create_endpoint", "self")
+    delete = guard.original(SageMakerResponse, "delete_endpoint", "self")
+    listing = guard.original(SageMakerResponse, "list_endpoints", "self")
+    guard.original(SageMakerResponse, "describe_endpoint", "self")
+    guard.original(SageMakerResponse, "update_endpoint_weights_and_capacities", "self")
+
+    def create_endpoint(self: Any) -> Any:
+        place, backend = sm.place_of(self), self.sagemaker_backend
+        name = sm.check_name(self._get_param("EndpointName"), "endpointName")
+        if name in backend.endpoints:
+            raise sm.already_exists("endpoint", "endpoint", name, place)
+        spec = fleet_spec(backend, str(self._get_param("EndpointConfigName")), place)
+        self.params.setdefault("DeploymentConfig", None)
+        result = create(self)
+        endpoint = Endpoint(name, place, runtime.current(), lambda names, since: alarms.firing(place, names, since))
+        setattr(backend.endpoints[name], LOCAL, endpoint)
+        endpoint.create(spec, self._get_param("DeploymentConfig"))
+        return result
+
+    def describe_endpoint(self: Any) -> Any:
+        moto_endpoint, endpoint = _find(self)
+        return ActionResult({"EndpointName": endpoint.name, "EndpointArn": moto_endpoint.arn, **endpoint.describe()})
+
+    def update_endpoint(self: Any) -> Any:
+        place = sm.place_of(self)
+        moto_endpoint, endpoint = _find(self)
+        spec = fleet_spec(self.sagemaker_backend, str(self._get_param("EndpointConfigName")), place)
+        if endpoint.in_progress:
+            raise sm.invalid(f'Cannot update in-progress endpoint "{moto_endpoint.arn}".')
+        if endpoint.status == "Failed" or endpoint.fleet is None:
+            raise sm.invalid(f'Cannot update endpoint "{moto_endpoint.arn}" in status {endpoint.status}: delete it.')
+        deployment = self._get_param("DeploymentConfig")
+        running = {variant.spec.name for variant in endpoint.fleet.variants}
+        if deployment and running != {variant.name for variant in spec.variants}:
+            raise sm.invalid(
+                "A blue/green update requires that the new endpoint configuration has the production variants of the "
+                f"running one: {', '.join(sorted(running))}."
+            )
+        excluded = {p["VariantPropertyType"] for p in self._get_param("ExcludeRetainedVariantProperties") or []}
+        retained = Retained(bool(self._get_param("RetainAllVariantProperties")), frozenset(excluded))
+        if self._get_param("RetainDeploymentConfig"):
+            deployment = endpoint.deployment_config
+        try:
+            endpoint.update(spec, deployment, retained)
+        except InvalidDeploymentError as exc:
+            raise sm.invalid(str(exc)) from exc
+        return ActionResult({"EndpointArn": moto_endpoint.arn})
+
+    def update_endpoint_weights_and_capacities(self: Any) -> Any:
+        moto_endpoint, endpoint = _find(self)
+        if endpoint.in_progress:
+            raise sm.invalid(f'Cannot update in-progress endpoint "{moto_endpoint.arn}".')
+        desired = self._get_param("DesiredWeightsAndCapacities")
+        names = [entry["VariantName"] for entry in desired]
+        for name in names:
+            if names.count(name) > 1:
+                raise sm.invalid(f'The variant name "{name}" was non-unique within the request.')
+            if endpoint.fleet is None or name not in {v.spec.name for v in endpoint.fleet.variants}:
+                raise sm.invalid(
+                    f'The variant name(s) "{name}" is/are not present within endpoint configuration '
+                    f'"{sm.arn("endpoint-config", endpoint.config, sm.place_of(self))}".'
+                )
+        for entry in desired:
+            endpoint.scale(entry["VariantName"], entry.get("DesiredInstanceCount"), entry.get("DesiredWeight"))
+        return ActionResult({"EndpointArn": moto_endpoint.arn})
+
+    def delete_endpoint(self: Any) -> Any:
+        moto_endpoint, endpoint = _find(self)
+        if endpoint.in_progress:
+            raise sm.invalid(f'Cannot update in-progress endpoint "{moto_endpoint.arn}".')
+        endpoint.delete()
+        return delete(self)
+
+    def list_endpoints(self: Any) -> Any:
+        for moto_endpoint in list(self.sagemaker_backend.endpoints.values()):
+            endpoint: Endpoint = getattr(moto_endpoint, LOCAL)
+            moto_endpoint.endpoint_status = endpoint.status
+            moto_endpoint.last_modified_time = endpoint.modified.replace(tzinfo=None)
+        return listing(self)
+
+    guard.replace(SageMakerResponse, "create_endpoint", create_endpoint)
+    guard.replace(SageMakerResponse, "describe_endpoint", describe_endpoint)
+    guard.replace(SageMakerResponse, "delete_endpoint", delete_endpoint)
+    guard.replace(SageMakerResponse, "list_endpoints", list_endpoints)
+    guard.replace(SageMakerResponse, "update_endpoint_weights_and_capacities", update_endpoint_weights_and_capacities)
+    guard.add(SageMakerResponse, "update_endpoint", update_endpoint)
+
+
+def _find(response: Any) -> tuple[Any, Endpoint]:
+    name = str(response._get_param("EndpointName"))
+    moto_endpoint = response.sagemaker_backend.endpoints.get(name)
+    if moto_endpoint is None:
+        raise sm.could_not_find("endpoint", "endpoint", name, sm.place_of(response))
+    endpoint: Endpoint = getattr(moto_endpoint, LOCAL)
+    return moto_endpoint, endpoint
+
+
+def find_running(backend: Any, name: str) -> Endpoint | None:
+    """The endpoint of that name, for an invocation."""
+    moto_endpoint = backend.endpoints.get(name)
+    return getattr(moto_endpoint, LOCAL, None)
+
+
+def fleet_spec(backend: Any, config_name: str, place: Place) -> FleetSpec:
+    """An endpoint config and the models it names, as serving needs them."""
+    config = backend.endpoint_configs.get(config_name)
+    if config is None:
+        raise sm.could_not_find("endpoint configuration", "endpoint-config", config_name, place)
+    request = sm.given(config)
+    variants = tuple(_variant(backend, variant, place) for variant in request["ProductionVariants"])
+    capture = request.get("DataCaptureConfig")
+    return FleetSpec(config_name, variants, CaptureConfig(capture) if capture else None)
+
+
+def _variant(backend: Any, variant: dict[str, Any], place: Place) -> VariantSpec:
+    model_name = str(variant.get("ModelName"))
+    model = backend._models.get(model_name)
+    if model is None:
+        raise sm.could_not_find("model", "model", model_name, place)
+    request = sm.given(model)
+    containers = [request["PrimaryContainer"]] if request.get("PrimaryContainer") else request.get("Containers") or []
+    if len(containers) != 1:
+        raise sm.invalid(
+            f"The local cloud serves models with exactly one container; {model_name} has {len(containers)}."
+        )
+    container = _resolve_package(backend, containers[0])
+    source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
+    role, isolated = request.get("ExecutionRoleArn"), bool(request.get("EnableNetworkIsolation"))
+    session = {} if isolated or not role else sts.service_session(role, place.account, place.partition, "SageMaker")
+    return VariantSpec(
+        name=str(variant["VariantName"]),
+        image=str(container.get("Image", "")),
+        model_data=container.get("ModelDataUrl") or source.get("S3Uri"),
+        model_prefix=source.get("CompressionType") == "None",
+        environment={str(k): str(v) for k, v in (container.get("Environment") or {}).items()},
+        credentials=session,
+        instances=int(variant.get("InitialInstanceCount") or 1),
+        weight=float(variant.get("InitialVariantWeight", 1.0)),
+        startup_seconds=float(variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or DEFAULT_STARTUP_SECONDS),
+    )
+
+
+def _resolve_package(backend: Any, container: dict[str, Any]) -> dict[str, Any]:
+    """A container that names a model package is that package's first container, with its own variables on top."""
+    name = container.get("ModelPackageName")
+    if not name:
+        return container
+    package = backend.model_packages.get(backend.model_package_name_mapping.get(name, name))
+    specified = ((package.inference_specification or {}).get("Containers") or []) if package else []
+    if not specified:
+        raise sm.invalid(f"Could not find model package {name}.")
+    environment = {**(specified[0].get("Environment") or {}), **(container.get("Environment") or {})}
+    return {**specified[0], "Environment": environment}

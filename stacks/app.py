@@ -1,0 +1,67 @@
+"""The entry of `cdktf synth|deploy`: environments/*.yaml -> one Terraform stack each.
+
+``cdktf`` runs this from the project's root and says in ``CDKTF_OUTDIR`` where it looks for the result. The process
+environment is read here and nowhere else in the stacks:
+
+``MLOPS_KIT_LOCAL=1``
+    for the local cloud: the state in a file, few retries
+``MLOPS_KIT_PROJECT``
+    the project's root, where it is not the current directory or above it
+``MLOPS_KIT_ENVIRONMENTS``
+    names, separated by commas: only these stacks, as ``--environment`` does
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlops_kit.config import Project, find_root, load_project
+from mlops_kit.errors import MlopsKitError
+
+DEFAULT_OUT = "cdktf.out"
+
+
+def synthesize(project: Project, out: Path, *, environments: Sequence[str] = (), local: bool = False) -> None:
+    """Write ``out/stacks/<environment>/cdk.tf.json`` for the named environments, or for all.
+
+    Raises:
+        NotFoundError: an environment that does not exist.
+    """
+    chosen = [project.environment(name) for name in environments] or list(project.stages)
+
+    # Imported late: a mistake in the configuration is reported without waiting seconds for the bindings.
+    from stacks.bindings import App
+    from stacks.environment_stack import EnvironmentStack
+
+    app = App(outdir=str(out), stack_traces=False)
+    for environment in chosen:
+        EnvironmentStack(app, environment.name, project=project, environment=environment, local=local)
+    app.synth()
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m stacks.app", description="Synthesize the environments' stacks.")
+    parser.add_argument("--environment", action="append", metavar="NAME", help="only this one; may be repeated")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"where to write (default: {DEFAULT_OUT})")
+    arguments = parser.parse_args(argv)
+    environments = arguments.environment or [
+        name.strip() for name in environ.get("MLOPS_KIT_ENVIRONMENTS", "").split(",") if name.strip()
+    ]
+    out = arguments.out or Path(environ.get("CDKTF_OUTDIR") or DEFAULT_OUT)
+    try:
+        project = load_project(find_root(Path(environ.get("MLOPS_KIT_PROJECT") or Path.cwd()).resolve()))
+        synthesize(project, out, environments=environments, local=environ.get("MLOPS_KIT_LOCAL") == "1")
+    except MlopsKitError as exc:
+        sys.stderr.write(f"{exc.message}\n" + (f"{exc.hint}\n" if exc.hint else ""))
+        return exc.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    gc.disable()  # a process that lives for seconds: looking for garbage costs more than it could free
+    sys.exit(main(sys.argv[1:], os.environ))

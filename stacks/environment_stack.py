@@ -1,0 +1,97 @@
+"""One environment as one Terraform stack: the order below is the order in which things need each other."""
+
+from __future__ import annotations
+
+from mlops_kit.config import Environment, Project
+from stacks.access import Promoter
+from stacks.bindings import (
+    AwsProvider,
+    AwsProviderDefaultTags,
+    Construct,
+    LocalBackend,
+    S3Backend,
+    TerraformOutput,
+    TerraformStack,
+)
+from stacks.cost import MonthlyBudget
+from stacks.dashboard import Dashboard
+from stacks.data_lake import DataLake
+from stacks.encryption import EncryptionKey
+from stacks.monitoring import AlarmTopic, ModelAlarms
+from stacks.registry import ModelRegistry
+from stacks.serving import Endpoint, ServingRole
+from stacks.training import Training
+
+TERRAFORM_VERSION = ">= 1.10"
+"""The first with lock files in S3, which make a lock table unnecessary."""
+STATE_KEY = "terraform.tfstate"
+LOCAL_MAX_RETRIES = 3
+"""The local cloud answers an operation it lacks with HTTP 500, which the provider would retry for minutes."""
+
+
+class EnvironmentStack(TerraformStack):
+    """Everything of one environment. ``local``: for the local cloud, with the state in a file beside the stack."""
+
+    def __init__(self, scope: Construct, id_: str, *, project: Project, environment: Environment, local: bool) -> None:
+        super().__init__(scope, id_)
+        self._terraform(environment, local=local)
+        models = project.models_in(environment)
+        readers = project.targets_of(environment)
+        source = project.environment(environment.promotes_from) if environment.promotes_from else None
+
+        key_arn = EncryptionKey(self, "encryption", environment=environment, readers=readers).arn
+        lake = DataLake(self, "lake", environment=environment, key_arn=key_arn, readers=readers)
+        ModelRegistry(self, "registry", environment=environment, models=models, readers=readers)
+        training = Training(self, "training", environment=environment, models=models, key_arn=key_arn)
+        serving = ServingRole(self, "serving", environment=environment, models=models, key_arn=key_arn)
+        promoter = Promoter(self, "promoter", environment=environment, source=source, key_arn=key_arn)
+        topic = AlarmTopic(self, "alarms", environment=environment, key_arn=key_arn)
+        endpoints = {}
+        for model in models:
+            scope_of_model = Construct(self, model.name)
+            alarms = ModelAlarms(scope_of_model, "alarms", environment=environment, model=model, topic_arn=topic.arn)
+            endpoints[model.name] = Endpoint(
+                scope_of_model,
+                "serving",
+                environment=environment,
+                model=model,
+                role=serving,
+                lake=lake,
+                key_arn=key_arn,
+                rollback_alarms=alarms.rollback,
+            )
+        Dashboard(self, "dashboard", environment=environment, models=models)
+        MonthlyBudget(self, "cost", environment=environment)
+
+        TerraformOutput(self, "endpoints", value={name: endpoint.name for name, endpoint in endpoints.items()})
+        TerraformOutput(self, "buckets", value={kind: bucket.id for kind, bucket in lake.buckets.items()})
+        TerraformOutput(
+            self,
+            "roles",
+            value={"promoter": promoter.role_arn, "training": training.role_arn, "serving": serving.role_arn},
+        )
+
+    def _terraform(self, environment: Environment, *, local: bool) -> None:
+        AwsProvider(
+            self,
+            "aws",
+            region=environment.region,
+            allowed_account_ids=[environment.account],  # credentials of another account stop before the first call
+            default_tags=[
+                AwsProviderDefaultTags(
+                    tags={
+                        "Project": environment.project,
+                        "Environment": environment.name,
+                        "Owner": environment.owner,
+                        "ManagedBy": "mlops-kit",
+                    }
+                )
+            ],
+            max_retries=LOCAL_MAX_RETRIES if local else None,
+        )
+        self.add_override("terraform.required_version", TERRAFORM_VERSION)
+        if local:
+            LocalBackend(self, path=STATE_KEY)
+            return
+        S3Backend(self, bucket=environment.names.state_bucket, key=STATE_KEY, region=environment.region, encrypt=True)
+        self.add_override("terraform.backend.s3.use_lockfile", True)  # younger than these bindings

@@ -1,0 +1,160 @@
+"""IAM policy documents as plain data.
+
+Written as dictionaries rather than with ``aws_iam_policy_document`` data sources: what a plan shows is then the policy
+itself, complete before anything exists, and the golden files of the tests show every change of a permission.
+
+Names in a policy come from ``mlops_kit.naming`` and not from references, so that a role can be described before the
+things that it may touch are made. Only the KMS key has an ARN that AWS invents.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mlops_kit.config import Environment
+from mlops_kit.naming import EnvironmentNames
+
+Statement = dict[str, Any]
+Conditions = dict[str, dict[str, Any]]
+
+READ_OBJECTS = (
+    "s3:GetObject",
+    "s3:GetObjectTagging",
+    "s3:GetObjectVersion",
+    "s3:GetObjectVersionTagging",
+)
+WRITE_OBJECTS = (
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+    "s3:PutObjectTagging",
+)
+LIST_BUCKET = ("s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions")
+
+_ECR_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<repository>[^:@]+)[:@]"
+)
+_ECR_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+
+
+def document(*statements: Statement) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def sid(name: str) -> str:
+    """A name as part of a statement id, which takes letters and digits only."""
+    return name.title().replace("-", "")
+
+
+def allow(
+    sid_: str,
+    actions: Sequence[str],
+    resources: str | Sequence[str] | None = None,
+    *,
+    principal: dict[str, Any] | None = None,
+    conditions: Conditions | None = None,
+) -> Statement:
+    """One Allow statement. A trust policy has no resource, and a role's own policy no principal."""
+    statement: Statement = {"Sid": sid_, "Effect": "Allow"}
+    if principal is not None:
+        statement["Principal"] = principal
+    statement["Action"] = list(actions)
+    if resources is not None:
+        statement["Resource"] = resources if isinstance(resources, str) else list(resources)
+    if conditions:
+        statement["Condition"] = conditions
+    return statement
+
+
+def tls_only(resources: str | Sequence[str], action: str) -> Statement:
+    """Refuse whatever does not come over TLS."""
+    return {
+        "Sid": "RefuseWithoutTls",
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": action,
+        "Resource": resources if isinstance(resources, str) else list(resources),
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def assumed_by_sagemaker(names: EnvironmentNames) -> str:
+    """Trust for an execution role, closed to SageMaker acting for another account (the confused deputy)."""
+    return document(
+        allow(
+            "SageMaker",
+            ["sts:AssumeRole"],
+            principal={"Service": "sagemaker.amazonaws.com"},
+            conditions={
+                "StringEquals": {"aws:SourceAccount": names.account},
+                "ArnLike": {"aws:SourceArn": names.arn("sagemaker", "*")},
+            },
+        )
+    )
+
+
+def through(names: EnvironmentNames, *services: str) -> Conditions:
+    """The key may only be used by these services, on behalf of the caller."""
+    return {"StringEquals": {"kms:ViaService": [f"{service}.{names.region}.amazonaws.com" for service in services]}}
+
+
+def promoter_of(environment: Environment) -> tuple[dict[str, Any], Conditions]:
+    """Principal and condition that name the promoter role of another account.
+
+    AWS refuses a resource policy whose principal does not exist yet, and the next stage is deployed after this one.
+    The account always exists, and the condition narrows it to the one role.
+    """
+    names = environment.names
+    return {"AWS": names.account_root}, {"ArnEquals": {"aws:PrincipalArn": names.role_arn("promoter")}}
+
+
+def pull_images(names: EnvironmentNames, images: Iterable[str]) -> list[Statement]:
+    """Pull these images, where they are in ECR; other registries know nothing of IAM."""
+    repositories = sorted(
+        {
+            f"arn:{names.partition}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
+            for image in images
+            if (match := _ECR_IMAGE.match(image))
+        }
+    )
+    if not repositories:
+        return []
+    return [
+        allow("PullImages", _ECR_PULL, repositories),
+        allow("LogInToRegistries", ["ecr:GetAuthorizationToken"], "*"),  # this action has no resource
+    ]
+
+
+def use_key(names: EnvironmentNames, key_arn: str) -> list[Statement]:
+    """Read and write what S3 and SageMaker keep encrypted with the environment's key."""
+    return [
+        allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], key_arn, conditions=through(names, "s3", "sagemaker")),
+        allow("DescribeKey", ["kms:DescribeKey"], key_arn),
+        allow(  # for the volumes of jobs and endpoints
+            "GrantKeyToServices",
+            ["kms:CreateGrant"],
+            key_arn,
+            conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
+        ),
+    ]
+
+
+def write_logs(log_groups: Iterable[str], names: EnvironmentNames) -> Statement:
+    return allow(
+        "WriteLogs",
+        ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        [names.arn("logs", f"log-group:{group}:*") for group in log_groups],
+    )
+
+
+def put_metrics(*namespaces: str) -> Statement:
+    """Publish metrics; CloudWatch metrics have no resource, so the namespace is what holds it."""
+    return allow(
+        "PutMetrics",
+        ["cloudwatch:PutMetricData"],
+        "*",
+        conditions={"StringEquals": {"cloudwatch:namespace": list(namespaces)}},
+    )
