@@ -1,4 +1,4 @@
-"""What synthesizing costs: all environments, against importing the bindings alone, in our lean way and in the stock way.
+"""What synthesizing all environments costs, beside importing the bindings alone: in our lean way and in the stock way.
 
 Measured is the CPU time of the whole process tree (Python and the Node process behind jsii), as the kernel accounts it
 when the process ends: the wall clock of a shared machine says more about its neighbours. The three take turns, and the
@@ -6,7 +6,7 @@ median of each counts. The stock import takes about a minute and more than a gig
 
 It is also checked that both imports synthesize the same Terraform JSON.
 
-    python benchmarks/synth.py [--rounds 5] [--stock-rounds 1]
+    python -m benchmarks.synth [--rounds 5] [--stock-rounds 1]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from report import record, row
+from benchmarks.report import record, row
 
 ROOT = Path(__file__).resolve().parents[1]
 SYNTH_GOAL = 1.3

@@ -1,4 +1,5 @@
-"""Check the documentation: the generated reference is current, and every relative link leads somewhere.
+"""Check the documentation: the generated reference is current, every relative link leads somewhere, and every
+``mlops-kit`` command in a code block exists, with the options it is shown with.
 
 ``python -m docs.check --write`` renews the reference.
 """
@@ -6,7 +7,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -16,6 +19,7 @@ from mlops_kit.cli import cli
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference" / "cli.md"
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 _CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
 
 
@@ -28,7 +32,13 @@ def reference() -> str:
     ]
     for path, command in commands(cli, ("mlops-kit",)):
         # A fixed width: help must not depend on the terminal of whoever generates it.
-        ctx = click.Context(command, info_name=" ".join(path), terminal_width=100, max_content_width=100)
+        ctx = click.Context(
+            command,
+            info_name=" ".join(path),
+            terminal_width=100,
+            max_content_width=100,
+            help_option_names=["-h", "--help"],
+        )
         parts += ["", f"## {' '.join(path)}", "", "```text", command.get_help(ctx), "```"]
     return "\n".join(parts) + "\n"
 
@@ -45,11 +55,48 @@ def commands(command: click.Command, path: tuple[str, ...]) -> list[tuple[tuple[
     return found
 
 
+def pages() -> list[Path]:
+    return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def shown_commands(text: str) -> Iterator[list[str]]:
+    """The arguments of every ``mlops-kit`` line in the shell blocks of a page, and of ``mlops-kit`` inside ``$(…)``."""
+    for block in _SHELL.findall(text):
+        for line in block.splitlines():
+            called = re.search(r"(?:^|\$\()mlops-kit ([^)]*)", line)
+            if called:
+                yield shlex.split(called[1], comments=True)
+
+
+def unknown_commands() -> list[str]:
+    """Commands shown in the documentation that the command line does not understand."""
+    found = []
+    for page in pages():
+        for arguments in shown_commands(page.read_text()):
+            try:
+                _parse(cli, arguments)
+            except click.UsageError as exc:
+                found.append(f"{page.relative_to(ROOT)}: mlops-kit {shlex.join(arguments)}: {exc.format_message()}")
+    return found
+
+
+def _parse(command: click.Command, arguments: list[str]) -> None:
+    ctx = click.Context(command)
+    if isinstance(command, click.Group):
+        below = command.get_command(ctx, arguments[0]) if arguments else None
+        if below is None:
+            raise click.UsageError(f"no such command: {' '.join(arguments[:1])}")
+        _parse(below, arguments[1:])
+    else:
+        _, rest, _ = command.make_parser(ctx).parse_args(args=list(arguments))
+        if rest:
+            raise click.UsageError(f"too many arguments: {rest}")
+
+
 def broken_links() -> list[str]:
     """Relative links in Markdown files that lead nowhere."""
-    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
     broken = []
-    for page in pages:
+    for page in pages():
         for target in _LINK.findall(_CODE.sub("", page.read_text())):
             if "://" in target or target.startswith(("#", "mailto:")):
                 continue
@@ -62,7 +109,7 @@ def main() -> int:
     if "--write" in sys.argv[1:]:
         REFERENCE.parent.mkdir(parents=True, exist_ok=True)
         REFERENCE.write_text(reference())
-    problems = broken_links()
+    problems = broken_links() + unknown_commands()
     if not REFERENCE.exists() or REFERENCE.read_text() != reference():
         problems.append(f"{REFERENCE.relative_to(ROOT)} is not current: run `python -m docs.check --write`")
     for problem in problems:

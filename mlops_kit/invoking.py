@@ -86,7 +86,7 @@ def _text(body: bytes) -> str:
         answer = json.loads(text)
     except ValueError:
         answer = None
-    if isinstance(answer, dict) and "release" in answer and answer["release"] is None:
+    if isinstance(answer, dict) and "model" in answer and answer["model"] is None:
         raise ServiceError(
             f"The endpoint runs its initial model: {answer.get('message', 'nothing was released yet')}",
             hint="Release a version: `mlops-kit promote model MODEL@VERSION --to ENV`.",

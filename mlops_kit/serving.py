@@ -171,6 +171,7 @@ def start_update(sagemaker: SageMakerClient, names: ModelNames, config: str, rol
             EndpointName=names.endpoint,
             EndpointConfigName=config,
             RetainAllVariantProperties=True,  # or an autoscaled endpoint falls back to its initial instance count
+            ExcludeRetainedVariantProperties=[{"VariantPropertyType": "DataCaptureConfig"}],  # the release's own counts
             DeploymentConfig=deployment_config(names, rollout),  # type: ignore[arg-type]
         )
     except ClientError:

@@ -137,7 +137,7 @@ def _watch(names: EnvironmentNames) -> list[Statement]:
         allow(
             "ReadAlarms",
             ["cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms"],
-            names.arn("cloudwatch", f"alarm:{names.prefix}-*"),
+            names.arn("cloudwatch", "alarm:*"),  # finding alarms by their prefix counts as asking for all of them
         ),
         allow(  # metrics have no resource
             "ReadMetrics", ["cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics"], "*"

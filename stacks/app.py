@@ -64,4 +64,6 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 if __name__ == "__main__":
     gc.disable()  # a process that lives for seconds: looking for garbage costs more than it could free
-    sys.exit(main(sys.argv[1:], os.environ))
+    exit_code = main(sys.argv[1:], os.environ)
+    gc.freeze()  # nor at exit
+    sys.exit(exit_code)

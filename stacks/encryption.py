@@ -102,7 +102,7 @@ def _for_services(environment: Environment) -> list[Statement]:
             "EncryptLogs",
             ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
             THIS_KEY,
-            principal={"Service": f"logs.{names.region}.amazonaws.com"},
+            principal={"Service": policies.regional("logs", names)},
             conditions={
                 "ArnLike": {"kms:EncryptionContext:aws:logs:arn": names.arn("logs", "log-group:/aws/sagemaker/*")}
             },

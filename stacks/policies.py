@@ -98,7 +98,13 @@ def assumed_by_sagemaker(names: EnvironmentNames) -> str:
 
 def through(names: EnvironmentNames, *services: str) -> Conditions:
     """The key may only be used by these services, on behalf of the caller."""
-    return {"StringEquals": {"kms:ViaService": [f"{service}.{names.region}.amazonaws.com" for service in services]}}
+    return {"StringEquals": {"kms:ViaService": [regional(service, names) for service in services]}}
+
+
+def regional(service: str, names: EnvironmentNames) -> str:
+    """A service's name in the environment's region: what it is called as a principal and in conditions."""
+    domain = "amazonaws.com.cn" if names.partition == "aws-cn" else "amazonaws.com"
+    return f"{service}.{names.region}.{domain}"
 
 
 def promoter_of(environment: Environment) -> tuple[dict[str, Any], Conditions]:

@@ -48,7 +48,8 @@ def _read(reader: Environment, names: ModelNames) -> list[Statement]:
     return [
         allow(
             f"{who}DescribesGroup",
-            ["sagemaker:DescribeModelPackageGroup"],
+            # AWS's own example names the packages for ListModelPackages, its authorization reference the group.
+            ["sagemaker:DescribeModelPackageGroup", "sagemaker:ListModelPackages"],
             names.package_group_arn,
             principal=principal,
             conditions=condition,

@@ -1,4 +1,8 @@
-"""What training jobs run as, and where their logs go."""
+"""What training jobs run as, and where their logs go.
+
+SageMaker makes the log group itself when a job runs before it exists. In an account that has trained before, import it
+once: ``terraform import aws_cloudwatch_log_group.<id> /aws/sagemaker/TrainingJobs``.
+"""
 
 from __future__ import annotations
 

@@ -15,12 +15,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlops_kit.drift.engine import text
 from mlops_kit.drift.statistics import Feature, Kll, Statistics
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
 NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "?")
 """Texts that mean "no value" in a numeric column, in lower case."""
+
+CELLS = "cells"
+"""The table that :func:`keep` creates, a row a feature: a query is as long for one feature as for thousands."""
+
+INTERVAL = "len(list_filter(edges, lambda edge: edge <= number))"
+"""SQL: which of the intervals between the DOUBLE[] ``edges`` the finite ``number`` is in, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +49,6 @@ class Cells:
     def missing(self) -> int:
         """Index of the cell for missing values."""
         return len(self.expected) - 1
-
-    @property
-    def codes(self) -> int:
-        """Different results of :func:`cell`: the cells, and one code for text that is not a number."""
-        return len(self.expected) + 1
 
 
 def cells_of(feature: Feature) -> Cells:
@@ -81,38 +86,35 @@ def no_number(value: str) -> str:
     return f"({value} IS NULL OR lower(trim({value})) IN ({', '.join(map(text, NO_NUMBER))}))"
 
 
-def interval(edges: Sequence[float], value: str) -> str:
-    """SQL: which of the intervals between ``edges`` the finite DOUBLE ``value`` is in, from 0."""
-    if not edges:
-        return "0"
-    steps = " ".join(f"WHEN {value} < {double(edge)} THEN {index}" for index, edge in enumerate(edges))
-    return f"CASE {steps} ELSE {len(edges)} END"
+CELL = f"""
+    CASE WHEN NOT is_numeric THEN
+        CASE WHEN value IS NULL OR value = '' THEN missing
+             ELSE coalesce(list_position(texts, value) - 1, len(texts)) END
+    WHEN isfinite(number) THEN
+        CASE WHEN edges IS NOT NULL THEN {INTERVAL} ELSE coalesce(list_position(points, number) - 1, len(points)) END
+    WHEN number IS NOT NULL OR {no_number("value")} THEN missing
+    ELSE missing + 1 END
+"""
+"""SQL: the cell of the text ``value``, which is also the DOUBLE ``number``, with a row of :data:`CELLS` joined to it.
+
+``missing`` is the cell for missing values, and one more stands for text that is not a number.
+"""
 
 
-def cell(cells: Cells, value: str, as_number: str, parameters: list[object]) -> str:
-    """SQL: the code of the cell that a captured text falls into.
-
-    ``value`` is the field as text, ``as_number`` the same as DOUBLE (see :func:`number`). Values of points and
-    categories are appended to ``parameters``: they are data, and never become SQL.
-    """
-    missing = cells.missing
-    if not cells.numeric:
-        present = "0" if not cells.values else _listed(cells, value, "VARCHAR", parameters)
-        return f"CASE WHEN {value} IS NULL OR {value} = '' THEN {missing} ELSE {present} END"
-    if cells.edges is None:
-        present = _listed(cells, as_number, "DOUBLE", parameters)
-    else:
-        present = interval(cells.edges, as_number)
-    absent = f"{as_number} IS NOT NULL OR {no_number(value)}"
-    return f"CASE WHEN isfinite({as_number}) THEN {present} WHEN {absent} THEN {missing} ELSE {missing + 1} END"
-
-
-def _listed(cells: Cells, value: str, sql_type: str, parameters: list[object]) -> str:
-    parameters.append(list(cells.values))
-    return f"coalesce(list_position(?::{sql_type}[], {value}) - 1, {len(cells.values)})"
-
-
-def double(value: float) -> str:
-    """SQL: the exact float, as DOUBLE."""
-    # repr is the shortest text that reads back as the same float; as a bare literal it would be a DECIMAL.
-    return f"'{value!r}'::DOUBLE"
+def keep(connection: DuckDBPyConnection, cells: Sequence[Cells]) -> None:
+    """Create the table :data:`CELLS`; ``position`` counts from 1, as list elements do in SQL."""
+    connection.execute(
+        f"""
+        CREATE TEMP TABLE {CELLS} AS SELECT
+            unnest(range(1, {len(cells) + 1})) AS position, unnest(?::BOOLEAN[]) AS is_numeric,
+            unnest(?::DOUBLE[][]) AS edges, unnest(?::DOUBLE[][]) AS points, unnest(?::VARCHAR[][]) AS texts,
+            unnest(?::INTEGER[]) AS missing
+        """,
+        [
+            [one.numeric for one in cells],
+            [None if one.edges is None else list(one.edges) for one in cells],
+            [list(one.values) if one.numeric else [] for one in cells],
+            [[] if one.numeric else list(one.values) for one in cells],
+            [one.missing for one in cells],
+        ],
+    )

@@ -1,7 +1,7 @@
 """Rows per window, feature and cell, in one scan of the captured lines, for any number of features.
 
-Each row becomes one list of codes (one for the row itself, one for the cell of each feature), and one aggregation
-counts all of them. Lines that are no capture record, and rows that do not fit the baseline, are counted as well.
+Each row is taken apart into its fields, each field meets the cells of its feature, and one aggregation counts. Lines
+that are no capture record, and rows that do not fit the baseline, are counted as well.
 """
 
 # ruff: noqa: S608  # queries are made of our own names and numbers; values are parameters, or quoted by engine.py
@@ -15,13 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_kit.drift.cells import Cells, cell, number
+from mlops_kit.drift.cells import CELL, CELLS, Cells, keep, number
 from mlops_kit.drift.rows import request_rows
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_ROW, _MALFORMED, _UNREADABLE, _FIRST_CELL = 0, 1, 2, 3
 _FETCH = 10_000
 
 
@@ -60,55 +59,48 @@ def count(
     """
     if not files:
         return Counts({}, 0)
-    parameters: list[object] = [[glob.escape(str(file)) for file in files]]
-    query = _query(cells, window_minutes * 60, int(since.timestamp()), int(until.timestamp()), parameters)
-    places = [(index, code) for index, one in enumerate(cells) for code in range(one.codes)]
+    keep(connection, cells)
     windows: dict[int, WindowCounts] = {}
     unreadable = 0
-    found = connection.execute(query, parameters)
+    query = _query(len(cells), window_minutes * 60, int(since.timestamp()), int(until.timestamp()))
+    found = connection.execute(query, [[glob.escape(str(file)) for file in files]])
     while batch := found.fetchmany(_FETCH):
-        for start, code, rows in batch:
-            if code == _UNREADABLE:
+        for start, position, cell, rows in batch:
+            if start is None:
                 unreadable += rows
                 continue
             if start not in windows:
                 empty = [[0] * len(one.expected) for one in cells]
                 windows[start] = WindowCounts(0, 0, empty, [0] * len(cells))
             window = windows[start]
-            if code == _ROW:
-                window.rows = rows
-            elif code == _MALFORMED:
+            if position is None:
                 window.malformed = rows
-            else:
-                feature, place = places[code - _FIRST_CELL]
-                missing = cells[feature].missing
-                if place > missing:
-                    window.not_numeric[feature] = rows
-                window.features[feature][min(place, missing)] += rows
+                continue
+            feature, missing = position - 1, cells[position - 1].missing
+            if cell > missing:
+                window.not_numeric[feature] = rows
+            window.features[feature][min(cell, missing)] += rows
+    for window in windows.values():
+        window.rows = sum(window.features[0])  # every row has one cell in each feature
     return Counts({datetime.fromtimestamp(start, UTC): windows[start] for start in sorted(windows)}, unreadable)
 
 
-def _query(cells: Sequence[Cells], seconds: int, since: int, until: int, parameters: list[object]) -> str:
-    texts = [f"fields[{index + 1}] AS t{index}" for index in range(len(cells))]
-    numbers = [f"{number(f't{index}')} AS n{index}" for index, one in enumerate(cells) if one.numeric]
-    codes = [str(_ROW)]
-    first = _FIRST_CELL
-    for index, one in enumerate(cells):
-        codes.append(f"{first} + {cell(one, f't{index}', f'n{index}', parameters)}")
-        first += one.codes
+def _query(width: int, seconds: int, since: int, until: int) -> str:
     return f"""
         WITH {request_rows(seconds)},
-        texts AS NOT MATERIALIZED (
-            SELECT {", ".join(["start", "len(fields) AS width", *texts])} FROM request_rows
+        fitting AS NOT MATERIALIZED (
+            SELECT start, CASE WHEN len(fields) = {width} THEN fields END AS fields FROM request_rows
             WHERE start IS NULL OR (start >= {since} AND start < {until})
         ),
-        numbers AS NOT MATERIALIZED (SELECT {", ".join(["*", *numbers])} FROM texts),
-        codes AS NOT MATERIALIZED (
-            SELECT start, unnest(CASE
-                WHEN start IS NULL THEN [{_UNREADABLE}]
-                WHEN width IS DISTINCT FROM {len(cells)} THEN [{_MALFORMED}]
-                ELSE [{", ".join(codes)}] END) AS code
-            FROM numbers
+        fields AS NOT MATERIALIZED (
+            SELECT start,
+                   unnest(CASE WHEN fields IS NULL THEN [NULL] ELSE range(1, {width + 1}) END) AS position,
+                   unnest(CASE WHEN fields IS NULL THEN [NULL] ELSE fields END) AS value
+            FROM fitting
+        ),
+        numbers AS NOT MATERIALIZED (
+            SELECT start, value, {CELLS}.*, CASE WHEN is_numeric THEN {number("value")} END AS number
+            FROM fields LEFT JOIN {CELLS} USING (position)
         )
-        SELECT start, code, count(*) FROM codes GROUP BY start, code
+        SELECT start, position, {CELL} AS cell, count(*) FROM numbers GROUP BY ALL
     """

@@ -21,8 +21,10 @@ _POINTERS = (f"{_INPUT}/data", f"{_INPUT}/encoding", f"{_INPUT}/observedContentT
 
 # A doubled quote inside a quoted field reads as two quoted pieces side by side, so neither pattern has to know it. The
 # comma that is put in front lets every field be "a comma and what follows it", also an empty first one.
-_LINES = r"""CASE WHEN contains(body, '"') THEN regexp_extract_all(body, '(?:[^"\n]|"[^"]*")+')
-            ELSE string_split(body, chr(10)) END"""
+# A request with an odd number of quotes has no rows: nobody can tell where they end.
+_LINES = r"""CASE WHEN NOT contains(body, '"') THEN string_split(body, chr(10))
+            WHEN (length(body) - length(replace(body, '"', ''))) % 2 = 0
+                THEN regexp_extract_all(body, '(?:[^"\n]|"[^"]*")+') END"""
 _QUOTED = r"""list_transform(regexp_extract_all(',' || line, ',((?:[^",]|"[^"]*")*)', 1), lambda piece:
             CASE WHEN starts_with(piece, '"') THEN replace(piece[2:-2], '""', '"') ELSE piece END)"""
 
@@ -31,7 +33,8 @@ def request_rows(window_seconds: int) -> str:
     """Common table expressions that end in ``request_rows(start, fields)``; the one parameter is the list of files.
 
     ``start``: where the row's window starts, in seconds since the Unix epoch; NULL for a line that holds no request or
-    no time. ``fields``: the row's values as texts; NULL for a row or a whole request that cannot be read.
+    no time, which becomes one row. ``fields``: the row's values as texts; NULL for a row, or a whole request, that
+    cannot be read.
     """
     pointers = ", ".join(text(pointer) for pointer in _POINTERS)
     return f"""
@@ -48,7 +51,7 @@ def request_rows(window_seconds: int) -> str:
             FROM captured
         ),
         bodies AS NOT MATERIALIZED (
-            SELECT start, is_json, CASE WHEN NOT is_json THEN body WHEN json_valid(body)
+            SELECT start, is_json, CASE WHEN start IS NULL THEN NULL WHEN NOT is_json THEN body WHEN json_valid(body)
                        THEN coalesce(json_extract(body, '/instances')::VARCHAR, body) END AS body
             FROM requests
         ),

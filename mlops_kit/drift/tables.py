@@ -28,6 +28,8 @@ RAW = "raw"
 DATA = "data"
 """The table that the profile makes of it: numeric columns as DOUBLE, all others as VARCHAR, NULL for "missing"."""
 
+COLUMNS_AT_ONCE = 100
+
 FORMATS = {".csv": "CSV", ".jsonl": "JSON Lines", ".ndjson": "JSON Lines", ".parquet": "Parquet"}
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 
@@ -60,12 +62,17 @@ class Column:
 def aggregate(
     connection: DuckDBPyConnection, columns: list[Column], template: str, table: str
 ) -> dict[str, tuple[Any, ...]]:
-    """Aggregates of several columns in one scan: column id -> their values. ``{x}`` is the column in ``template``."""
-    if not columns:
-        return {}
-    structs = ", ".join(f"row({template.format(x=column.id)}) AS {column.id}" for column in columns)
-    found = one_row(connection, f"SELECT {structs} FROM {table}")
-    return {column.id: tuple(values) for column, values in zip(columns, found, strict=True)}
+    """Aggregates of several columns: column id -> their values. ``{x}`` is the column in ``template``.
+
+    One scan for every :data:`COLUMNS_AT_ONCE` columns, because some aggregates hold all values of a column.
+    """
+    found: dict[str, tuple[Any, ...]] = {}
+    for start in range(0, len(columns), COLUMNS_AT_ONCE):
+        some = columns[start : start + COLUMNS_AT_ONCE]
+        structs = ", ".join(f"row({template.format(x=column.id)})" for column in some)
+        values = one_row(connection, f"SELECT {structs} FROM {table}")
+        found |= {column.id: tuple(of_column) for column, of_column in zip(some, values, strict=True)}
+    return found
 
 
 def find(directory: Path) -> tuple[str, list[Path]]:

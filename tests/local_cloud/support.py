@@ -23,6 +23,7 @@ from botocore.config import Config
 DEV, STAGING = "111111111111", "222222222222"
 REGION = "us-east-1"
 ROLE = f"arn:aws:iam::{DEV}:role/any"
+"""Exists in every server of these tests and trusts SageMaker."""
 T = TypeVar("T")
 
 
@@ -66,7 +67,12 @@ class Server:
             match = re.search(r"listens on (http://\S+)", log.read_text())
             return match[1] if match else None
 
-        return cls(process, eventually(listening), directory)
+        server = cls(process, eventually(listening), directory)
+        trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        server.client("iam").create_role(
+            RoleName=ROLE.rsplit("/", 1)[1], AssumeRolePolicyDocument=json.dumps({"Statement": [trust]})
+        )
+        return server
 
     def client(self, service: str, account: str = DEV, **credentials: str) -> Any:
         return boto3.client(

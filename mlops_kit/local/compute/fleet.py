@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -61,6 +62,9 @@ class Fleet:
         self.variants = [VariantState(v, v.instances, v.weight, now) for v in spec.variants]
         self.capture = spec.capture
         self._origin = (endpoint, place, runtime)
+        self._lock = threading.Lock()
+        self._replacing: set[str] = set()
+        self._stopped = False
         self.containers = {variant.name: self._make(variant) for variant in spec.variants}
 
     def _make(self, variant: VariantSpec) -> Container:
@@ -82,21 +86,33 @@ class Fleet:
             self.stop()
             raise
 
-    def replace(self, variant: str) -> Container:
-        """A fresh container in place of one that died.
+    def replace(self, variant: str) -> None:
+        """Start a fresh container in place of one that died, unless somebody else is at it already.
 
         Raises:
             NotHealthyError: the fresh one does not come up either.
         """
+        with self._lock:
+            if self._stopped or variant in self._replacing or self.containers[variant].running:
+                return
+            self._replacing.add(variant)
         container = self._make(next(v for v in self.spec.variants if v.name == variant))
-        container.start()
-        container.wait_healthy()
-        self.containers[variant] = container
-        return container
+        try:
+            container.start()
+            container.wait_healthy()
+            with self._lock:
+                self.containers[variant] = container
+        finally:
+            with self._lock:
+                self._replacing.discard(variant)
+                if self._stopped or self.containers[variant] is not container:
+                    container.stop()
 
     def stop(self) -> None:
-        for container in self.containers.values():
-            container.stop()
+        with self._lock:
+            self._stopped = True
+            for container in self.containers.values():
+                container.stop()
 
     def choose(self) -> VariantState:
         """The variant whose turn it is: weighted and in a fixed order, so that shares are exact."""

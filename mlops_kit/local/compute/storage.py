@@ -62,6 +62,16 @@ def read(uri: Uri, place: Place) -> bytes:
     return bytes(key.value)
 
 
+def exists(uri: Uri, place: Place) -> bool:
+    """Whether there is such an object, or anything below such a prefix if the key ends with a slash."""
+    try:
+        if uri.key.endswith("/"):
+            return bool(keys(uri, place))
+        return s3_backends[place.account][place.partition].get_object(uri.bucket, uri.key) is not None
+    except (S3ClientError, MissingDataError):
+        return False
+
+
 def keys(uri: Uri, place: Place) -> list[str]:
     """Every key that starts with the URI's, in order.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -72,12 +73,19 @@ class Sample:
     maximum: float
 
 
+def is_statistic(name: str) -> bool:
+    """Whether :func:`statistic` computes it."""
+    return re.fullmatch(r"SampleCount|Sum|Average|Minimum|Maximum|p\d+(\.\d+)?", name) is not None
+
+
 def statistic(name: str, samples: Sequence[Sample]) -> float | None:
     """``Sum``, ``Average``, ``Minimum``, ``Maximum``, ``SampleCount`` or a percentile (``p99``) of the samples.
 
     Raises:
         ValueError: another statistic.
     """
+    if not is_statistic(name):
+        raise ValueError(f"the local cloud does not compute the statistic {name!r}")
     if not samples:
         return None
     count = sum(s.count for s in samples)
@@ -91,9 +99,7 @@ def statistic(name: str, samples: Sequence[Sample]) -> float | None:
         return min(s.minimum for s in samples)
     if name == "Maximum":
         return max(s.maximum for s in samples)
-    if name.startswith("p"):
-        return _percentile(sorted(s.total / s.count for s in samples if s.count), float(name[1:]))
-    raise ValueError(f"the local cloud does not compute the statistic {name!r}")
+    return _percentile(sorted(s.total / s.count for s in samples if s.count), float(name[1:]))
 
 
 def _percentile(ordered: Sequence[float], percent: float) -> float | None:

@@ -31,10 +31,10 @@ from moto.core.responses import ActionResult
 
 from mlops_kit.local.compute.runtime import Runtime
 from mlops_kit.local.compute.storage import Place
-from mlops_kit.local.overlay import alarm_actions, guard, metric_math
+from mlops_kit.local.overlay import alarm_actions, guard
 from mlops_kit.local.overlay.alarm_actions import HISTORY, LAST_ALARM, lock
 from mlops_kit.local.overlay.alarm_evaluation import COMPARISONS, Missing, Rule, State, evaluate, statistic
-from mlops_kit.local.overlay.metrics import key_of, query_series
+from mlops_kit.local.overlay.metrics import MetricStore, key_of, query_series
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +67,12 @@ def install() -> None:
         return alarm
 
     def check_and_put(self: Any) -> Any:
-        for query in self._get_param("Metrics") or []:
-            if query.get("Expression"):
-                try:
-                    metric_math.parse(str(query["Expression"]))
-                except metric_math.UnsupportedExpressionError as exc:
-                    raise ValidationError(str(exc)) from exc
+        try:
+            # Against no data at all: finds expressions and statistics that are not supported, and unknown ids.
+            query_series(MetricStore(), self._get_param("Metrics") or [], [0.0], 60)
+            statistic(str(self._get_param("ExtendedStatistic") or self._get_param("Statistic") or "Sum"), [])
+        except ValueError as exc:
+            raise ValidationError(str(exc)) from exc
         comparison = self._get_param("ComparisonOperator")
         if comparison not in COMPARISONS and not self._get_param("AlarmRule"):
             raise ValidationError(f"the local cloud does not evaluate the comparison operator {comparison!r}")

@@ -7,9 +7,9 @@ cannot reach (a Step Functions state machine, a SageMaker pipeline) is logged an
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.events.models import events_backends
@@ -23,13 +23,15 @@ def emit(
     place: Place, source: str, detail_type: str, detail: Mapping[str, Any], *, resources: Sequence[str] = ()
 ) -> None:
     """Send one event. Never raises: for the sender this happens somewhere else and later."""
+    now = datetime.now(UTC)
     event = {
         "version": "0",
         "id": str(uuid.uuid4()),
         "detail-type": detail_type,
         "source": source,
         "account": place.account,
-        "time": int(time.time()),
+        "time": now.timestamp(),
+        "ingestion-time": now.timestamp(),
         "region": place.region,
         "resources": list(resources),
         "detail": dict(detail),

@@ -42,6 +42,7 @@ class MetricStore(list[Any]):
     def __init__(self) -> None:
         super().__init__()
         self._series: dict[Key, list[tuple[float, Sample]]] = defaultdict(list)
+        self._listed: set[Key] = set()
         self._lock = threading.Lock()
 
     def append(self, datum: Any) -> None:
@@ -53,7 +54,8 @@ class MetricStore(list[Any]):
             oldest = moment - RETENTION.total_seconds()
             if series[0][0] < oldest:
                 del series[: bisect.bisect_left(series, oldest, key=lambda entry: entry[0])]
-            if len(series) == 1:
+            if key not in self._listed:
+                self._listed.add(key)
                 super().append(datum)  # ListMetrics needs one of each; more would only make it slow
 
     def between(self, key: Key, start: float, end: float) -> list[tuple[float, Sample]]:
@@ -88,7 +90,10 @@ def install() -> None:
         store, results = self.metric_data, []
         period = _common_period(queries)
         times = _periods(start, end, period)
-        series = _query_series(store, queries, times, period)
+        try:
+            series = query_series(store, queries, times, period)
+        except ValueError as exc:
+            raise ValidationError(str(exc)) from exc
         for query in queries:
             if not query.get("ReturnData", True):
                 continue
@@ -137,13 +142,12 @@ def key_of(namespace: Any, name: Any, dimensions: Iterable[Any]) -> Key:
 def query_series(
     store: MetricStore, queries: Sequence[Mapping[str, Any]], times: Sequence[float], period: float
 ) -> dict[str, list[float | None]]:
-    """One value per query and period; the periods begin at ``times``."""
-    return _query_series(store, queries, times, period)
+    """One value per query and period; the periods begin at ``times``.
 
-
-def _query_series(
-    store: MetricStore, queries: Sequence[Mapping[str, Any]], times: Sequence[float], period: float
-) -> dict[str, list[float | None]]:
+    Raises:
+        ValueError: a statistic or an expression that is not supported.
+        ValidationError: an expression over ids that are not there, or in a circle.
+    """
     series: dict[str, list[float | None]] = {}
     waiting = []
     for query in queries:

@@ -10,6 +10,8 @@ without x-amz-sdk-checksum-algorithm fails
 COMPLIANCE retention can be shortened       AccessDenied; GOVERNANCE needs the bypass
 the default retention of a bucket that      can be changed
 holds objects cannot be changed
+a retention in days comes back with years   only the unit that was given
+of zero
 ==========================================  ===========================================================================
 """
 
@@ -27,6 +29,7 @@ _ALGORITHM = "HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM"
 
 
 def install() -> None:
+    get = guard.original(S3Backend, "get_object_lock_configuration", "self", "bucket_name")
     guard.original(
         S3Backend, "put_object_lock_configuration", "self", "bucket_name", "lock_enabled", "mode", "days", "years"
     )
@@ -48,7 +51,12 @@ def install() -> None:
         bucket.default_lock_mode = mode or ""
         bucket.default_lock_days, bucket.default_lock_years = days or 0, years or 0
 
+    def get_object_lock_configuration(self: Any, bucket_name: str) -> tuple[Any, Any, Any, Any]:
+        enabled, mode, days, years = get(self, bucket_name)
+        return enabled, mode, days or None, years or None
+
     guard.replace(S3Backend, "put_object_lock_configuration", put_object_lock_configuration)
+    guard.replace(S3Backend, "get_object_lock_configuration", get_object_lock_configuration)
     s3_requests.register(name_algorithm)
     s3_requests.register(check_retention)
 

@@ -11,6 +11,7 @@ from moto.sagemaker.exceptions import AWSValidationException, ResourceInUseExcep
 from moto.sagemaker.utils import arn_formatter
 
 from mlops_kit.local.compute.storage import Place
+from mlops_kit.local.overlay import sts
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 GIVEN = "mlops_kit_given"
@@ -52,6 +53,15 @@ def in_use(message: str) -> Exception:
 def access_denied(message: str) -> Exception:
     error: Exception = SagemakerClientError("AccessDeniedException", message)
     return error
+
+
+def check_role(role_arn: str, place: Place, source_arn: str) -> None:
+    """As AWS does when a role is passed to it: the role exists and trusts SageMaker."""
+    if not sts.service_may_assume("sagemaker.amazonaws.com", role_arn, place.account, source_arn):
+        raise invalid(
+            f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+            "'sagemaker.amazonaws.com' to assume the role."
+        )
 
 
 def check_name(name: Any, member: str) -> str:

@@ -6,6 +6,7 @@ moto                                        here
 DescribeModel, DescribeEndpointConfig drop  what Create was given, nothing else
 parameters and answer ``{}`` for absent
 creating a name twice replaces the first    refused, as AWS does
+a role and model data need not exist        they have to, and the role has to trust sagemaker.amazonaws.com
 AddTags appends a second value of a key     replaces the value
 tags of an unknown resource: HTTP 500       ValidationException
 ==========================================  ===========================================================================
@@ -19,6 +20,7 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.sagemaker.models import SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 
+from mlops_kit.local.compute import storage
 from mlops_kit.local.overlay import guard
 from mlops_kit.local.overlay import sagemaker as sm
 
@@ -38,6 +40,7 @@ def _install_models() -> None:
         name = sm.check_name(self._get_param("ModelName"), "modelName")
         if name in self.sagemaker_backend._models:
             raise sm.already_exists("model", "model", name, sm.place_of(self))
+        _check_model(self, name)
         result = create(self)
         sm.remember(self.sagemaker_backend._models[name], self)
         return result
@@ -67,6 +70,22 @@ def _install_models() -> None:
     guard.replace(SageMakerResponse, "create_model", create_model)
     guard.replace(SageMakerResponse, "describe_model", describe_model)
     guard.replace(SageMakerResponse, "delete_model", delete_model)
+
+
+def _check_model(response: Any, name: str) -> None:
+    """What AWS checks when a model is made: the role, and that the model data are there."""
+    place = sm.place_of(response)
+    if role := response._get_param("ExecutionRoleArn"):
+        sm.check_role(str(role), place, sm.arn("model", name, place))
+    containers = response._get_param("Containers") or []
+    for container in [response._get_param("PrimaryContainer"), *containers]:
+        source = ((container or {}).get("ModelDataSource") or {}).get("S3DataSource") or {}
+        url = (container or {}).get("ModelDataUrl") or source.get("S3Uri")
+        if url and not storage.exists(storage.Uri.parse(url), place):
+            raise sm.invalid(
+                f"Could not access model data at {url}. Please ensure that the role exists, that it has "
+                f'"s3:GetObject" permissions and that the object is located in {place.region}.'
+            )
 
 
 def _install_configs() -> None:

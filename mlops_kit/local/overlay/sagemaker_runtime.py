@@ -106,15 +106,12 @@ def _model_error(reply: Reply, log_stream_arn: str) -> Any:
 
 def _restart(fleet: Fleet, variant: VariantState) -> None:
     """SageMaker replaces a container that died; so does this, beside the request that noticed."""
-    dead = fleet.containers[variant.spec.name]
-    if dead.running:
-        return
 
     def replace() -> None:
         try:
             fleet.replace(variant.spec.name)
         except (NotHealthyError, RuntimeError) as exc:
-            log.warning("%s does not come back: %s", dead.label, exc)
+            log.warning("variant %s of %s does not come back: %s", variant.spec.name, fleet.spec.config, exc)
 
     threading.Thread(target=replace, daemon=True).start()
 

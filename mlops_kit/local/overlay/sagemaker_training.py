@@ -6,6 +6,7 @@ moto                                        here
 a job is Completed at once, with invented   the team's script runs (:mod:`mlops_kit.local.compute.training`)
 metrics and an artifact that is not there
 a name can be used twice                    ResourceInUse
+a role need not exist                       it has to, and to trust sagemaker.amazonaws.com
 no StopTrainingJob                          stops the script
 ListTrainingJobs does not sort              by name, time or status, either way; newest last unless told, as AWS
 ==========================================  ===========================================================================
@@ -53,6 +54,7 @@ def install() -> None:
             )
         request = copy.deepcopy(dict(self._get_params()))
         _check(request)
+        sm.check_role(str(request["RoleArn"]), place, sm.arn("training-job", name, place))
         result = create(self)
         job = self.sagemaker_backend.training_jobs[name]
         guard.require_attributes(

@@ -81,6 +81,14 @@ def may_assume(caller: principals.Caller, role_arn: str, context: dict[str, str]
     return policy.evaluate(trust, policy.Request(caller, "sts:AssumeRole", role_arn, context)) == "allow"
 
 
+def service_may_assume(service: str, role_arn: str, account: str, source_arn: str) -> bool:
+    """Whether an AWS service may act as a role of ``account`` on behalf of the resource ``source_arn``."""
+    match = _ROLE.fullmatch(role_arn)
+    context = {"aws:SourceAccount": account, "aws:SourceArn": source_arn}
+    same_account = match is not None and match[2] == account
+    return same_account and may_assume(principals.aws_service(service), role_arn, context)
+
+
 def service_session(role_arn: str, account: str, partition: str, session_name: str) -> dict[str, str]:
     """Credentials of ``role_arn`` as an AWS service hands them to a container, as environment variables."""
     key = iam_backends[account][partition].create_temp_access_key()
