@@ -111,7 +111,9 @@ class Drift(Frozen):
     window_minutes: Literal[5, 10, 15, 30, 60] = 60
     breaching_windows: Annotated[int, Field(ge=1)] = 1
     windows: Annotated[int, Field(ge=1)] = 3
-    minimum_rows: Annotated[int, Field(ge=1)] = 50
+    minimum_rows: Annotated[int, Field(ge=1)] = 200
+    """Windows with fewer rows are not judged: with 100 rows of 30 undrifted features the worst PSI passes 0.25 one time in
+    five, with 200 rows practically never."""
     heartbeat_hours: Annotated[int, Field(ge=1, le=24)] = 24
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ Numbers: at most :data:`BUCKETS` intervals between deciles; a value that fills m
 column with at most :data:`BUCKETS` distinct numbers has one bucket a number instead: 0/1 flags, grades and small counts
 are compared value by value, and a number that was never seen shows. Texts: the most frequent values, one bucket each.
 """
+
 # ruff: noqa: S608  # queries are made of our own names and numbers; values are parameters, or quoted by engine.py
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def download(store: CaptureStore, prefix: str, since: datetime, until: datetime,
     """Download the objects of ``since`` (inclusive) to ``until`` (exclusive); returns the files, in the keys' order.
 
     Files are numbered, so that no key decides where something is written. At most :data:`DOWNLOADS_AT_ONCE` transfers
-    are under way, and the first one that fails ends the call.
+    are under way, and the first one that fails ends the call. ``directory`` needs room for all of them.
     """
     files: list[Path] = []
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE, thread_name_prefix="capture") as pool:

@@ -105,7 +105,7 @@ def keep(connection: DuckDBPyConnection, cells: Sequence[Cells]) -> None:
     """Create the table :data:`CELLS`; ``position`` counts from 1, as list elements do in SQL."""
     connection.execute(
         f"""
-        CREATE TEMP TABLE {CELLS} AS SELECT
+        CREATE OR REPLACE TEMP TABLE {CELLS} AS SELECT
             unnest(range(1, {len(cells) + 1})) AS position, unnest(?::BOOLEAN[]) AS is_numeric,
             unnest(?::DOUBLE[][]) AS edges, unnest(?::DOUBLE[][]) AS points, unnest(?::VARCHAR[][]) AS texts,
             unnest(?::INTEGER[]) AS missing

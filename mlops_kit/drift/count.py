@@ -26,7 +26,7 @@ _FETCH = 10_000
 
 @dataclass(slots=True)
 class WindowCounts:
-    """One window: rows that fit the baseline, rows that do not, and per feature what :class:`Counts` describes."""
+    """One window: ``rows`` that fit the baseline, ``malformed`` ones that do not, and the cells of the former."""
 
     rows: int
     malformed: int
@@ -55,7 +55,8 @@ def count(
 ) -> Counts:
     """Count the captured rows whose window starts at ``since`` or later and before ``until``.
 
-    Windows are aligned to the Unix epoch. A row belongs to the window of its request's ``inferenceTime``.
+    Windows are aligned to the Unix epoch. A row belongs to the window of its request's ``inferenceTime``. ``cells`` are
+    those of the fields of a row, in their order; there has to be one.
     """
     if not files:
         return Counts({}, 0)

@@ -8,6 +8,7 @@ Types: a column is numeric if every value that is there is a number, ``Integral`
 (:data:`~mlops_kit.drift.cells.NO_NUMBER` are the ways to write that none is there). Codes written as numbers stay
 numeric: a request does not tell them apart either.
 """
+
 # ruff: noqa: S608  # queries are made of our own names and numbers; values are parameters, or quoted by engine.py
 
 from __future__ import annotations

@@ -72,7 +72,8 @@ def metric_data(report: DriftReport, *, now: datetime) -> Iterator[MetricDatumTy
 def dimension_value(name: str) -> str:
     """A feature's name as CloudWatch takes it: printable ASCII, 1 to 1024 characters.
 
-    Everything else, and ``%`` itself, is percent-encoded as UTF-8, so that different names stay different.
+    Everything else, and ``%`` itself, is percent-encoded as UTF-8, so that different names stay different; only what is
+    longer than CloudWatch allows is cut.
     """
     encoded = quote(name, safe=_PRINTABLE)
     if not encoded.strip():

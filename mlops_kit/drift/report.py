@@ -44,8 +44,8 @@ class WindowDrift:
 class DriftReport:
     """Every window that had traffic, in order of time.
 
-    ``unreadable``: captured lines without a request or without a time. ``breached``: a window's worst feature is above
-    ``threshold``. ``worst`` is the feature with the largest PSI of all windows.
+    ``unreadable``: captured lines without a request or without a time. ``breached``: a window's worst feature is at
+    ``threshold`` or above, as the drift alarm has it. ``worst`` is the feature with the largest PSI of all windows.
     """
 
     environment: str
@@ -131,7 +131,7 @@ def judge(
                 for one, actual, bad in zip(cells, counted.features, counted.not_numeric, strict=True)
             ]
             features.sort(key=lambda drift: (-drift.psi, drift.feature))
-        breached = bool(features) and features[0].psi > threshold
+        breached = bool(features) and features[0].psi >= threshold
         return WindowDrift(start, counted.rows, counted.malformed, tuple(features), breached)
 
     windows = tuple(window(start, counted) for start, counted in counts.windows.items())

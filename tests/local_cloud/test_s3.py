@@ -72,6 +72,23 @@ def test_create_only_buckets_refuse_plain_writes(server: Server) -> None:
         s3.put_object(Bucket=bucket, Key="other", Body=b"1")
 
 
+def test_of_many_deletions_each_is_answered_by_itself(server: Server) -> None:
+    bucket, s3 = new_bucket(server), server.client("s3")
+    for key in ("kept/1", "free/1"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"1")
+    kept = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:DeleteObject",
+        "Resource": f"arn:aws:s3:::{bucket}/kept/*",
+    }
+    put_policy(server, bucket, kept)
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "kept/1"}, {"Key": "free/1"}]})
+    assert [deleted["Key"] for deleted in answer["Deleted"]] == ["free/1"]
+    assert [(error["Key"], error["Code"]) for error in answer["Errors"]] == [("kept/1", "AccessDenied")]
+    assert [found["Key"] for found in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["kept/1"]
+
+
 def test_an_unknown_condition_operator_is_refused_when_put(server: Server) -> None:
     bucket = new_bucket(server)
     with refused("MalformedPolicy"):

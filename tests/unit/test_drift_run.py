@@ -120,6 +120,15 @@ def test_shifted_traffic_breaches_in_the_features_that_shifted(measurements: Row
     assert len(metrics.value("Psi")) == 30
 
 
+def test_the_threshold_itself_breaches_as_it_does_for_the_alarm(measurements: Rows, statistics: Statistics) -> None:
+    captured = Captured()
+    captured.add(measurements[:100], NOW)
+    worst = run(captured, statistics)[0].worst
+    assert worst is not None
+    assert run(captured, statistics, psi_threshold=worst.psi)[0].breached
+    assert not run(captured, statistics, psi_threshold=worst.psi * 1.000001)[0].breached
+
+
 def test_values_that_go_missing_are_drift(measurements: Rows, statistics: Statistics) -> None:
     captured = Captured()
     captured.add([["" if i % 2 else "n/k", *row[1:]] for i, row in enumerate(measurements[:200])], NOW)

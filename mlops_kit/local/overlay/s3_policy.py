@@ -20,10 +20,12 @@ it are the same here and on AWS, and there is no way to have a certificate here.
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 from moto.iam.access_control import PermissionResult
+from moto.s3.exceptions import S3ClientError
 from moto.s3.models import FakeBucket, S3Backend
 
 from mlops_kit.local.overlay import guard, policy, s3_requests
@@ -49,6 +51,9 @@ _BUCKET_ACTIONS = {
     "versioning": "BucketVersioning",
     "website": "BucketWebsite",
 }
+_denied = threading.local()
+"""``objects``: those that the request at hand may not delete. A request is served by one thread from start to end."""
+
 _OBJECT_ACTIONS = {"acl": "ObjectAcl", "tagging": "ObjectTagging", "retention": "ObjectRetention"}
 
 
@@ -57,8 +62,9 @@ def install() -> None:
     guard.original(S3Backend, "put_bucket_policy", "self", "bucket_name", "policy")
 
     def get_permission(self: Any, action: str, resource: str) -> Any:
-        # The checks below have spoken already; what moto itself would find is not to count.
-        return PermissionResult.NEUTRAL
+        # The checks below have spoken already; what moto itself would find is not to count. It asks once for each key
+        # of DeleteObjects, which answers for every key by itself.
+        return PermissionResult.DENIED if resource in getattr(_denied, "objects", ()) else PermissionResult.NEUTRAL
 
     def put_bucket_policy(self: Any, bucket_name: str, policy: bytes) -> None:
         _parsed(policy)
@@ -85,6 +91,7 @@ def _check_one_owner(bucket: Any | None, expected: str | None) -> None:
 
 def check_permission(request: S3Request) -> None:
     """Every action that the request needs, each on its own resource."""
+    _denied.objects = set()
     if request.bucket is None:
         return
     context = _context(request)
@@ -101,10 +108,14 @@ def check_permission(request: S3Request) -> None:
 
 
 def _check_deletions(request: S3Request, context: Mapping[str, str]) -> None:
-    """DeleteObjects names its keys in the body. One that may not be deleted fails the call; AWS would list it."""
+    """DeleteObjects names its keys in the body, and its answer says for each whether it was deleted."""
     for entry in s3_requests.body_xml(request).iterfind("{*}Object"):
         action = "s3:DeleteObjectVersion" if entry.findtext("{*}VersionId") else "s3:DeleteObject"
-        _require(request.caller, request.bucket, entry.findtext("{*}Key") or "", action, context)
+        key = entry.findtext("{*}Key") or ""
+        try:
+            _require(request.caller, request.bucket, key, action, context)
+        except S3ClientError:
+            _denied.objects.add(f"arn:aws:s3:::{request.bucket_name}/{key}")  # as moto spells it, in every partition
 
 
 def _require(caller: Caller, bucket: Any, key: str | None, action: str, context: Mapping[str, str]) -> None:
