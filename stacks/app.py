@@ -5,6 +5,9 @@ environment is read here and nowhere else in the stacks:
 
 ``MLOPS_KIT_LOCAL=1``
     for the local cloud: the state in a file, few retries
+``MLOPS_KIT_LOCAL_STATE``
+    the directory of those state files, so that `mlops-kit local up` and `cdktf deploy` share them; without it, each
+    stack's state lies beside the stack
 ``MLOPS_KIT_PROJECT``
     the project's root, where it is not the current directory or above it
 ``MLOPS_KIT_ENVIRONMENTS``
@@ -26,7 +29,14 @@ from mlops_kit.errors import MlopsKitError
 DEFAULT_OUT = "cdktf.out"
 
 
-def synthesize(project: Project, out: Path, *, environments: Sequence[str] = (), local: bool = False) -> None:
+def synthesize(
+    project: Project,
+    out: Path,
+    *,
+    environments: Sequence[str] = (),
+    local: bool = False,
+    local_state: Path | None = None,
+) -> None:
     """Write ``out/stacks/<environment>/cdk.tf.json`` for the named environments, or for all.
 
     Raises:
@@ -40,7 +50,9 @@ def synthesize(project: Project, out: Path, *, environments: Sequence[str] = (),
 
     app = App(outdir=str(out), stack_traces=False)
     for environment in chosen:
-        EnvironmentStack(app, environment.name, project=project, environment=environment, local=local)
+        EnvironmentStack(
+            app, environment.name, project=project, environment=environment, local=local, local_state=local_state
+        )
     app.synth()
 
 
@@ -55,7 +67,14 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     out = arguments.out or Path(environ.get("CDKTF_OUTDIR") or DEFAULT_OUT)
     try:
         project = load_project(find_root(Path(environ.get("MLOPS_KIT_PROJECT") or Path.cwd()).resolve()))
-        synthesize(project, out, environments=environments, local=environ.get("MLOPS_KIT_LOCAL") == "1")
+        state = environ.get("MLOPS_KIT_LOCAL_STATE")
+        synthesize(
+            project,
+            out,
+            environments=environments,
+            local=environ.get("MLOPS_KIT_LOCAL") == "1",
+            local_state=Path(state).resolve() if state else None,
+        )
     except MlopsKitError as exc:
         sys.stderr.write(f"{exc.message}\n" + (f"{exc.hint}\n" if exc.hint else ""))
         return exc.exit_code

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mlops_kit.config import Environment, Project
 from stacks.access import Promoter
 from stacks.bindings import (
@@ -30,11 +32,23 @@ LOCAL_MAX_RETRIES = 3
 
 
 class EnvironmentStack(TerraformStack):
-    """Everything of one environment. ``local``: for the local cloud, with the state in a file beside the stack."""
+    """Everything of one environment.
 
-    def __init__(self, scope: Construct, id_: str, *, project: Project, environment: Environment, local: bool) -> None:
+    ``local``: for the local cloud, with the state in a file: in the directory ``local_state``, or beside the stack.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        project: Project,
+        environment: Environment,
+        local: bool,
+        local_state: Path | None = None,
+    ) -> None:
         super().__init__(scope, id_)
-        self._terraform(environment, local=local)
+        self._terraform(environment, local=local, local_state=local_state)
         models = project.models_in(environment)
         readers = project.targets_of(environment)
         source = project.environment(environment.promotes_from) if environment.promotes_from else None
@@ -71,7 +85,7 @@ class EnvironmentStack(TerraformStack):
             value={"promoter": promoter.role_arn, "training": training.role_arn, "serving": serving.role_arn},
         )
 
-    def _terraform(self, environment: Environment, *, local: bool) -> None:
+    def _terraform(self, environment: Environment, *, local: bool, local_state: Path | None) -> None:
         AwsProvider(
             self,
             "aws",
@@ -91,7 +105,8 @@ class EnvironmentStack(TerraformStack):
         )
         self.add_override("terraform.required_version", TERRAFORM_VERSION)
         if local:
-            LocalBackend(self, path=STATE_KEY)
+            path = STATE_KEY if local_state is None else str(local_state / f"{environment.name}.tfstate")
+            LocalBackend(self, path=path)
             return
         S3Backend(self, bucket=environment.names.state_bucket, key=STATE_KEY, region=environment.region, encrypt=True)
         self.add_override("terraform.backend.s3.use_lockfile", True)  # younger than these bindings

@@ -112,8 +112,8 @@ class Drift(Frozen):
     breaching_windows: Annotated[int, Field(ge=1)] = 1
     windows: Annotated[int, Field(ge=1)] = 3
     minimum_rows: Annotated[int, Field(ge=1)] = 200
-    """Windows with fewer rows are not judged: with 100 rows of 30 undrifted features the worst PSI passes 0.25 one time in
-    five, with 200 rows practically never."""
+    """Windows with fewer rows are not judged: with 100 rows of 30 undrifted features, the worst PSI passes 0.25 one
+    time in five; with 200 rows, practically never."""
     heartbeat_hours: Annotated[int, Field(ge=1, le=24)] = 24
 
     @model_validator(mode="after")

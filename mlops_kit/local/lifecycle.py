@@ -104,7 +104,7 @@ def synthesize(root: Path, layout: Layout) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "stacks.app", "--out", str(layout.synthesized)],
         cwd=root,
-        env={**os.environ, "MLOPS_KIT_LOCAL": "1"},
+        env={**os.environ, "MLOPS_KIT_LOCAL": "1", "MLOPS_KIT_LOCAL_STATE": str(layout.terraform_state)},
         capture_output=True,
         text=True,
         check=False,
@@ -134,8 +134,8 @@ def aws_environment(running: Running, environment: Environment) -> dict[str, str
 
 
 def tool_environment(layout: Layout, running: Running, environment: Environment) -> dict[str, str]:
-    """The same, and how Terraform finds its provider."""
-    wanted = aws_environment(running, environment)
+    """The same, how Terraform finds its provider, and where cdktf finds the state that `local up` left."""
+    wanted = aws_environment(running, environment) | {"MLOPS_KIT_LOCAL_STATE": str(layout.terraform_state)}
     found = Terraform.find(layout.root).environment
     return wanted | {name: found[name] for name in ("TF_CLI_CONFIG_FILE", "CHECKPOINT_DISABLE") if name in found}
 

@@ -59,6 +59,8 @@ def test_cdktf_deploys_an_environment(empty: Cli) -> None:
     Terraform.find(empty.project / ".mlops-kit", env).init(stack)
     output = cdktf("deploy", "dev", "--auto-approve")
     assert "Apply complete!" in output
+    terraform = Terraform.find(empty.project / ".mlops-kit", env)
+    assert terraform.has_changes(stack) is None, "the deployed environment is what the stack says"
 
     project = load_project(empty.project)
     dev = project.environment("dev")

@@ -109,6 +109,17 @@ def test_a_plan_after_the_story_has_no_changes(cloud: Cli, environment: str) -> 
     assert changes is None, changes
 
 
+def test_cdktf_s_own_synth_shares_the_state_of_local_up(cloud: Cli) -> None:
+    """``npx cdktf deploy`` after ``local up`` goes on from there instead of making everything a second time."""
+    assert "MLOPS_KIT_LOCAL_STATE" in cloud.ok("local", "env", "dev").out
+    layout = Layout(cloud.project)
+    assert sorted(path.name for path in layout.terraform_state.glob("*.tfstate")) == [
+        "dev.tfstate",
+        "production.tfstate",
+        "staging.tfstate",
+    ]
+
+
 def test_up_on_a_running_cloud_changes_nothing(cloud: Cli) -> None:
     before = Layout(cloud.project).state_file.read_text()
     done = cloud.ok("local", "up")

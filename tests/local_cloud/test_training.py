@@ -88,6 +88,8 @@ class Jobs:
     def log(self, name: str) -> list[str]:
         logs, group = self.server.client("logs"), "/aws/sagemaker/TrainingJobs"
         streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/algo-1-")["logStreams"]
+        if not streams:
+            return []
         events = logs.get_log_events(logGroupName=group, logStreamName=streams[0]["logStreamName"])["events"]
         return [event["message"] for event in events]
 
@@ -235,9 +237,13 @@ def test_a_hostile_archive_writes_nothing_outside(jobs: Jobs) -> None:
     assert not list(jobs.server.directory.rglob("escaped.py"))
 
 
-def test_stopping_ends_the_script(jobs: Jobs) -> None:
-    name = jobs.start("import time\nprint('started', flush=True)\ntime.sleep(600)")
-    eventually(lambda: jobs.describe(name)["SecondaryStatus"] == "Training")
+STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+
+
+@pytest.mark.parametrize("preparation", ["", STUBBORN])
+def test_stopping_ends_the_script(jobs: Jobs, preparation: str) -> None:
+    name = jobs.start(preparation + "import time\nprint('started', flush=True)\ntime.sleep(600)")
+    eventually(lambda: jobs.describe(name)["SecondaryStatus"] == "Training" and "started" in jobs.log(name))
     jobs.sagemaker.stop_training_job(TrainingJobName=name)
     job = jobs.ended(name)
     assert job["TrainingJobStatus"] == "Stopped"

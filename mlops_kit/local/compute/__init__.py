@@ -1,6 +1,13 @@
 """The local cloud's compute: what SageMaker runs on instances, run here as child processes of the server.
 
-``training`` runs a team's script under the container contract; ``serving`` keeps one model container per endpoint
-config and moves traffic between them; ``container`` is that container. ``processes`` starts every child behind a
-watchdog, so that nothing outlives the server however it ends.
+==========================  ==========================================================================================
+training, layout            a training job: the container contract's directories and variables, the script, its results
+serving, rollout            an endpoint's states, and how an update moves traffic
+fleet, containers           one endpoint config with its running model containers
+container                   the container itself: a process that loads a model and answers requests
+capture                     data capture records
+processes, watchdog         every child runs behind a watchdog, so that nothing outlives the server however it ends
+storage, archives, logs     S3 objects, ``.tar.gz`` and CloudWatch Logs, as SageMaker's own machinery uses them
+environment, runtime        what children get to see; what the server was started with
+==========================  ==========================================================================================
 """

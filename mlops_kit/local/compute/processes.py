@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -114,7 +115,10 @@ class Supervisor:
             return sorted((c for c in self._children if c.running), key=lambda c: c.label)
 
     def close(self, timeout: float = 10.0) -> None:
-        """End all children and wait for them; start no more."""
+        """End all children and wait for them; start no more.
+
+        Returns after ``timeout`` seconds at the latest: a watchdog that is not done by then will be soon.
+        """
         with self._lock:
             self._closed = True
             children = list(self._children)
@@ -122,7 +126,5 @@ class Supervisor:
             child.end()
         deadline = time.monotonic() + timeout
         for child in children:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 child.process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.process.kill()

@@ -42,6 +42,10 @@ class _Pending:
     credit: float = 0.0
 
 
+class InProgressError(Exception):
+    """Something else is happening to the endpoint already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retained:
     """RetainAllVariantProperties: which properties of the running variants an update keeps."""
@@ -80,13 +84,16 @@ class Endpoint:
     def update(
         self, spec: FleetSpec, deployment_config: Mapping[str, Any] | None, retained: Retained | None = None
     ) -> None:
-        """Start an update. The caller has made sure that none is in progress.
+        """Start an update.
 
         Raises:
+            InProgressError: another one has not ended yet.
             rollout.InvalidDeploymentError: before anything has changed.
         """
         retained = retained or Retained()
         with self._lock:
+            if self.in_progress:
+                raise InProgressError
             fleet = Fleet(self.name, spec, self.place, self.runtime)
             self._retain(fleet, retained)
             plan = rollout.plan(deployment_config, sum(v.instances for v in fleet.variants))
@@ -111,7 +118,14 @@ class Endpoint:
             fleet.capture = self.fleet.capture
 
     def delete(self) -> None:
+        """Stop all containers.
+
+        Raises:
+            InProgressError: an update has not ended yet.
+        """
         with self._lock:
+            if self.in_progress:
+                raise InProgressError
             self.status = "Deleting"
             self._gone.set()
             for fleet in (self.fleet, self.pending.fleet if self.pending else None):

@@ -7,13 +7,15 @@ says what moto does and what is done here instead, and each checks that moto is 
 room                                gap that it fills
 ==================================  ====================================================================================
 accounts, principals, sts           one account, any key, any role -> an account per key, trust policies, expiry
+sagemaker                           what the SageMaker rooms share: names, errors, roles that are passed
 sagemaker_models                    models and endpoint configs are described as they were made; tags
 sagemaker_registry                  deletions, group policies, cross-account reads, idempotent registration, events
 sagemaker_training                  training jobs really run
 sagemaker_endpoints                 endpoints really serve, update, shift traffic and roll back
 sagemaker_runtime                   predictions, data capture, invocation metrics
 metrics, metric_math                metric queries that are right and fast
-alarms, alarm_evaluation            alarms are evaluated, act and are recorded
+alarms, alarm_evaluation,           alarms are evaluated, act and are recorded
+alarm_actions
 events                              EventBridge events that services send by themselves
 s3_requests, s3_policy, policy,     bucket policies with conditions and principals; other accounts need permission
 conditions
@@ -23,7 +25,7 @@ s3_retention                        object lock: default retention, no shortenin
 s3_logging                          access logging that Terraform can switch on; nothing is delivered
 s3_configuration                    lifecycle and notification XML comes back as it was put
 budgets, autoscaling                operations that Terraform's provider calls after creating
-unsupported                         an operation that is missing is an error at once, not a minute of retries
+unsupported, replies                an operation that is missing is an error at once, not a minute of retries
 ==================================  ====================================================================================
 """
 

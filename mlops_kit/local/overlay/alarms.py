@@ -194,17 +194,27 @@ def _returns_data(query: Any, queries: Sequence[Any]) -> bool:
     return str(query.return_data).lower() == "true"
 
 
+_RELATIONS = {
+    "GreaterThanOrEqualToThreshold": "greater than or equal to",
+    "GreaterThanThreshold": "greater than",
+    "LessThanThreshold": "less than",
+    "LessThanOrEqualToThreshold": "less than or equal to",
+}
+
+
 def _reason(rule: Rule, points: Sequence[float | None], state: State) -> str:
-    real = [f"{value:g}" for value in points if value is not None][: rule.evaluation_periods]
+    real = [value for value in points if value is not None][: rule.evaluation_periods]
+    absent = rule.evaluation_periods - len(real)
     if state == "INSUFFICIENT_DATA":
         return "Insufficient Data: no datapoints were received"
+    missing = f"{absent} missing datapoint(s) were treated as {rule.missing}" if absent else ""
     if not real:
-        return f"no datapoints were received for {rule.evaluation_periods} period(s) and missing data is {rule.missing}"
-    sign = {"ge": ">=", "gt": ">", "lt": "<", "le": "<="}[COMPARISONS[rule.comparison].__name__]
-    relation = "were" if state == "ALARM" else "were not"
+        return f"Threshold Crossed: no datapoints were received for {absent} period(s) and {missing}"
+    breaching = sum(COMPARISONS[rule.comparison](value, rule.threshold) for value in real)
     return (
-        f"Threshold Crossed: of the last {len(real)} datapoint(s) [{', '.join(real)}], at least "
-        f"{rule.datapoints_to_alarm} {relation} {sign} the threshold ({rule.threshold:g})"
+        f"Threshold Crossed: {breaching} out of the last {len(real)} datapoint(s) "
+        f"[{', '.join(f'{value:g}' for value in real)}] were {_RELATIONS[rule.comparison]} the threshold "
+        f"({rule.threshold:g}) (minimum {rule.datapoints_to_alarm} for ALARM){'; ' + missing if missing else ''}"
     )
 
 

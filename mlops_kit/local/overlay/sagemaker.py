@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from moto.sagemaker.utils import arn_formatter
 
 from mlops_kit.local.compute.storage import Place
 from mlops_kit.local.overlay import sts
+
+lock = threading.RLock()
+"""Held from the check that a name is free to the creation under it, so that of two requests one is refused."""
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 GIVEN = "mlops_kit_given"

@@ -25,7 +25,7 @@ from mlops_kit.local.compute.capture import CaptureConfig
 from mlops_kit.local.compute.containers import DEFAULT_STARTUP_SECONDS, VariantSpec
 from mlops_kit.local.compute.fleet import FleetSpec
 from mlops_kit.local.compute.rollout import InvalidDeploymentError
-from mlops_kit.local.compute.serving import Endpoint, Retained
+from mlops_kit.local.compute.serving import Endpoint, InProgressError, Retained
 from mlops_kit.local.compute.storage import Place
 from mlops_kit.local.overlay import alarms, guard, sts
 from mlops_kit.local.overlay import sagemaker as sm
@@ -43,13 +43,13 @@ def install() -> None:
     def create_endpoint(self: Any) -> Any:
         place, backend = sm.place_of(self), self.sagemaker_backend
         name = sm.check_name(self._get_param("EndpointName"), "endpointName")
-        if name in backend.endpoints:
-            raise sm.already_exists("endpoint", "endpoint", name, place)
-        spec = fleet_spec(backend, str(self._get_param("EndpointConfigName")), place)
-        self.params.setdefault("DeploymentConfig", None)
-        result = create(self)
-        endpoint = Endpoint(name, place, runtime.current(), lambda names, since: alarms.firing(place, names, since))
-        setattr(backend.endpoints[name], LOCAL, endpoint)
+        with sm.lock:
+            if name in backend.endpoints:
+                raise sm.already_exists("endpoint", "endpoint", name, place)
+            spec = fleet_spec(backend, str(self._get_param("EndpointConfigName")), place)
+            result = create(self)
+            endpoint = Endpoint(name, place, runtime.current(), lambda names, since: alarms.firing(place, names, since))
+            setattr(backend.endpoints[name], LOCAL, endpoint)
         endpoint.create(spec, self._get_param("DeploymentConfig"))
         return result
 
@@ -62,7 +62,7 @@ def install() -> None:
         moto_endpoint, endpoint = _find(self)
         spec = fleet_spec(self.sagemaker_backend, str(self._get_param("EndpointConfigName")), place)
         if endpoint.in_progress:
-            raise sm.invalid(f'Cannot update in-progress endpoint "{moto_endpoint.arn}".')
+            raise _in_progress(moto_endpoint)
         if endpoint.status == "Failed" or endpoint.fleet is None:
             raise sm.invalid(f'Cannot update endpoint "{moto_endpoint.arn}" in status {endpoint.status}: delete it.')
         deployment = self._get_param("DeploymentConfig")
@@ -80,12 +80,14 @@ def install() -> None:
             endpoint.update(spec, deployment, retained)
         except InvalidDeploymentError as exc:
             raise sm.invalid(str(exc)) from exc
+        except InProgressError as exc:
+            raise _in_progress(moto_endpoint) from exc
         return ActionResult({"EndpointArn": moto_endpoint.arn})
 
     def update_endpoint_weights_and_capacities(self: Any) -> Any:
         moto_endpoint, endpoint = _find(self)
         if endpoint.in_progress:
-            raise sm.invalid(f'Cannot update in-progress endpoint "{moto_endpoint.arn}".')
+            raise _in_progress(moto_endpoint)
         desired = self._get_param("DesiredWeightsAndCapacities")
         names = [entry["VariantName"] for entry in desired]
         for name in names:
@@ -102,14 +104,17 @@ def install() -> None:
 
     def delete_endpoint(self: Any) -> Any:
         moto_endpoint, endpoint = _find(self)
-        if endpoint.in_progress:
-            raise sm.invalid(f'Cannot update in-progress endpoint "{moto_endpoint.arn}".')
-        endpoint.delete()
+        try:
+            endpoint.delete()
+        except InProgressError as exc:
+            raise _in_progress(moto_endpoint) from exc
         return delete(self)
 
     def list_endpoints(self: Any) -> Any:
         for moto_endpoint in list(self.sagemaker_backend.endpoints.values()):
-            endpoint: Endpoint = getattr(moto_endpoint, LOCAL)
+            endpoint = find_running(self.sagemaker_backend, moto_endpoint.endpoint_name)
+            if endpoint is None:
+                continue
             moto_endpoint.endpoint_status = endpoint.status
             moto_endpoint.last_modified_time = endpoint.modified.replace(tzinfo=None)
         return listing(self)
@@ -122,19 +127,21 @@ def install() -> None:
     guard.add(SageMakerResponse, "update_endpoint", update_endpoint)
 
 
+def _in_progress(moto_endpoint: Any) -> Exception:
+    return sm.invalid(f'Cannot update in-progress endpoint "{moto_endpoint.arn}".')
+
+
 def _find(response: Any) -> tuple[Any, Endpoint]:
     name = str(response._get_param("EndpointName"))
-    moto_endpoint = response.sagemaker_backend.endpoints.get(name)
-    if moto_endpoint is None:
+    endpoint = find_running(response.sagemaker_backend, name)
+    if endpoint is None:
         raise sm.could_not_find("endpoint", "endpoint", name, sm.place_of(response))
-    endpoint: Endpoint = getattr(moto_endpoint, LOCAL)
-    return moto_endpoint, endpoint
+    return response.sagemaker_backend.endpoints[name], endpoint
 
 
 def find_running(backend: Any, name: str) -> Endpoint | None:
-    """The endpoint of that name, for an invocation."""
-    moto_endpoint = backend.endpoints.get(name)
-    return getattr(moto_endpoint, LOCAL, None)
+    """The endpoint of that name; None also for the instant in which moto knows it and it is not made yet."""
+    return getattr(backend.endpoints.get(name), LOCAL, None)
 
 
 def fleet_spec(backend: Any, config_name: str, place: Place) -> FleetSpec:

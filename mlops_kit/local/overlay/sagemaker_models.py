@@ -38,11 +38,12 @@ def _install_models() -> None:
 
     def create_model(self: Any) -> Any:
         name = sm.check_name(self._get_param("ModelName"), "modelName")
-        if name in self.sagemaker_backend._models:
-            raise sm.already_exists("model", "model", name, sm.place_of(self))
         _check_model(self, name)
-        result = create(self)
-        sm.remember(self.sagemaker_backend._models[name], self)
+        with sm.lock:
+            if name in self.sagemaker_backend._models:
+                raise sm.already_exists("model", "model", name, sm.place_of(self))
+            result = create(self)
+            sm.remember(self.sagemaker_backend._models[name], self)
         return result
 
     def describe_model(self: Any) -> Any:
@@ -97,14 +98,15 @@ def _install_configs() -> None:
     def create_endpoint_config(self: Any) -> Any:
         place = sm.place_of(self)
         name = sm.check_name(self._get_param("EndpointConfigName"), "endpointConfigName")
-        if name in self.sagemaker_backend.endpoint_configs:
-            raise sm.already_exists(what, kind, name, place)
         for variant in self._get_param("ProductionVariants"):
             sm.check_name(variant.get("VariantName"), "variantName")
             if variant.get("ModelName") not in self.sagemaker_backend._models:
                 raise sm.could_not_find("model", "model", str(variant.get("ModelName")), place)
-        result = create(self)
-        sm.remember(self.sagemaker_backend.endpoint_configs[name], self)
+        with sm.lock:
+            if name in self.sagemaker_backend.endpoint_configs:
+                raise sm.already_exists(what, kind, name, place)
+            result = create(self)
+            sm.remember(self.sagemaker_backend.endpoint_configs[name], self)
         return result
 
     def describe_endpoint_config(self: Any) -> Any:

@@ -19,7 +19,6 @@ no event on registration and approval       "SageMaker Model Package State Chang
 from __future__ import annotations
 
 import re
-import threading
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
@@ -38,8 +37,6 @@ _ARN = re.compile(
 POLICY = "mlops_kit_policy"
 LAST_VERSION = "mlops_kit_last_version"
 TOKENS = "mlops_kit_client_tokens"
-_lock = threading.RLock()
-"""Held while a package is registered, so that a retried registration finds the first one."""
 
 
 def install() -> None:
@@ -141,7 +138,7 @@ def _install_packages() -> None:
         if group:
             group = _group(backend, str(group)).model_package_group_name
             self.params["ModelPackageGroupName"] = group
-        with _lock:
+        with sm.lock:
             tokens: dict[tuple[Any, Any], str] = backend.__dict__.setdefault(TOKENS, {})
             if token and (known := tokens.get((group, token))):
                 return ActionResult({"ModelPackageArn": known})

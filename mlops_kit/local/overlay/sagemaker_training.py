@@ -47,32 +47,29 @@ def install() -> None:
     def create_training_job(self: Any) -> Any:
         name = sm.check_name(self._get_param("TrainingJobName"), "trainingJobName")
         place = sm.place_of(self)
-        if name in self.sagemaker_backend.training_jobs:
-            raise sm.in_use(
-                "Training job names must be unique within an AWS account and region, and a training job with this name "
-                f"already exists ({sm.arn('training-job', name, place)})"
-            )
         request = copy.deepcopy(dict(self._get_params()))
         _check(request)
-        sm.check_role(str(request["RoleArn"]), place, sm.arn("training-job", name, place))
-        result = create(self)
-        job = self.sagemaker_backend.training_jobs[name]
-        guard.require_attributes(
-            job, "training_job_status", "secondary_status", "last_modified_time", "training_end_time"
-        )
-        setattr(job, sm.GIVEN, request)
-        current = runtime.current()
         role = str(request["RoleArn"])
-        isolated = bool(request.get("EnableNetworkIsolation"))
-        session = {} if isolated else sts.service_session(role, place.account, place.partition, "SageMaker")
-        run = TrainingRun(
-            request=request,
-            place=place,
-            runtime=current,
-            credentials={} if isolated else cloud_environment(current.endpoint_url, place.region, session),
-            on_change=lambda changed: _mirror(changed, job),
-        )
-        setattr(job, RUN, run)
+        sm.check_role(role, place, sm.arn("training-job", name, place))
+        current = runtime.current()
+        environment: dict[str, str] = {}
+        if not request.get("EnableNetworkIsolation"):
+            session = sts.service_session(role, place.account, place.partition, "SageMaker")
+            environment = cloud_environment(current.endpoint_url, place.region, session)
+        with sm.lock:
+            if name in self.sagemaker_backend.training_jobs:
+                raise sm.in_use(
+                    "Training job names must be unique within an AWS account and region, and a training job with this "
+                    f"name already exists ({sm.arn('training-job', name, place)})"
+                )
+            result = create(self)
+            job = self.sagemaker_backend.training_jobs[name]
+            guard.require_attributes(
+                job, "training_job_status", "secondary_status", "last_modified_time", "training_end_time"
+            )
+            run = TrainingRun(request, place, current, environment, lambda changed: _mirror(changed, job))
+            setattr(job, sm.GIVEN, request)
+            setattr(job, RUN, run)
         run.start()
         return result
 
