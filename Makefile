@@ -31,7 +31,7 @@ demo: $(READY)        ## Tell the whole story on the local cloud.
 	$(BIN)/mlops-kit demo
 
 test: $(READY) $(NODE_READY)  ## Run every test.
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(READY)        ## Check style and formatting.
 	$(BIN)/ruff check .

@@ -141,8 +141,14 @@ def _create(create: Callable[[], Any], describe: Callable[[], Any]) -> None:
         raise
 
 
-def deployment_config(names: ModelNames, rollout: Rollout) -> dict[str, Any]:
-    """Blue/green, with the model's alarms as the reason to go back. Source: "DeploymentConfig", SageMaker API."""
+def deployment_config(names: ModelNames, rollout: Rollout | None) -> dict[str, Any]:
+    """Blue/green, with the model's alarms as the reason to go back; without a rollout, at once and come what may.
+
+    Source: "DeploymentConfig", SageMaker API reference.
+    """
+    if rollout is None:
+        at_once = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+        return {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": at_once, "TerminationWaitInSeconds": 0}}
     routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": rollout.bake_minutes * 60}
     if rollout.strategy == "canary":
         routing["Type"] = "CANARY"
@@ -157,8 +163,8 @@ def deployment_config(names: ModelNames, rollout: Rollout) -> dict[str, Any]:
     }
 
 
-def start_update(sagemaker: SageMakerClient, names: ModelNames, config: str, rollout: Rollout) -> None:
-    """Begin to roll ``config`` out, unless it runs or is on its way already.
+def start_update(sagemaker: SageMakerClient, names: ModelNames, config: str, rollout: Rollout | None) -> None:
+    """Begin to roll ``config`` out, unless it runs or is on its way already; see :func:`deployment_config`.
 
     Raises:
         ConflictError: the endpoint is busy with another config.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from mlops_kit.local.state import Layout
 from tests.cloud import Cli, copy_project, free_port, processes_in
@@ -63,3 +64,24 @@ def bare_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     url = cli.ok("local", "up", "--no-deploy", "--port", str(free_port())).out.strip()
     yield url
     cli("local", "down")
+
+
+# What shares an expensive fixture has to run in one worker, or each worker makes its own.
+SHARED = {
+    "tests/cli/": "cloud",
+    "tests/e2e/test_story.py": "cloud",
+    "tests/local_cloud/": "server",
+    "tests/stacks/": "stacks",
+}
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    return _ByFixture(config, log)
+
+
+class _ByFixture(LoadScopeScheduling):  # type: ignore[misc]
+    """Groups tests by the fixture they share; all others by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::", 1)[0]
+        return next((scope for prefix, scope in SHARED.items() if path.startswith(prefix)), path)

@@ -24,7 +24,7 @@ def command(
 ) -> None:
     """Make MODEL's endpoint run an earlier release again. Copies nothing."""
     stage = session.environment(environment)
-    config = session.project.model(model, stage)
+    session.project.model(model, stage)
     cloud = session.cloud(stage)
     names = stage.names.model(model)
     planned = rollback.plan(Ledger(cloud.store("ledger"), names), release)
@@ -35,7 +35,8 @@ def command(
             render.as_json({"current": planned.current, "target": planned.target})
         return
     session.confirm(stage, f"Roll {model} back to {planned.target.id} in {environment}", yes)
-    event = rollback.execute(planned, Deployment(cloud, names, config.serving.rollout, now, tell))
+    # No rollout: the alarms that would stop one are often the reason to go back, and still in ALARM.
+    event = rollback.execute(planned, Deployment(cloud, names, None, now, tell))
     if as_json:
         render.as_json({"release": event.release.id, "version": event.release.version, "event": event})
     else:

@@ -24,11 +24,14 @@ from mlops_kit.registry import ModelVersion
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Where a release goes and how: the target's clients and names, its rollout, a clock, and somebody to tell."""
+    """Where a release goes and how: the target's clients and names, its rollout, a clock, and somebody to tell.
+
+    Without a rollout the traffic moves at once and no alarm can stop it: a rollback's way.
+    """
 
     cloud: Cloud
     names: ModelNames
-    rollout: Rollout
+    rollout: Rollout | None
     now: Callable[[], datetime]
     tell: Callable[[str], None] = lambda line: None
     sleep: Callable[[float], None] = time.sleep

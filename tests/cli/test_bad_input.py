@@ -12,8 +12,6 @@ from mlops_kit.local import state
 from mlops_kit.local.state import Layout
 from tests.cloud import Cli, copy_project
 
-pytestmark = pytest.mark.xdist_group("cloud")
-
 SAMPLE = ".mlops-kit/demo/sample.csv"
 
 

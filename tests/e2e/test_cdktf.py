@@ -17,8 +17,6 @@ from mlops_kit.local.state import Layout
 from mlops_kit.local.terraform import Terraform
 from tests.cloud import Cli, copy_project, free_port, processes_in
 
-pytestmark = pytest.mark.xdist_group("cdktf")
-
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Cli]:

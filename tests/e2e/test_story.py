@@ -6,20 +6,19 @@ from __future__ import annotations
 import csv
 import io
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
+from botocore.exceptions import ClientError
 
 from mlops_kit import aws
 from mlops_kit.config import load_project
 from mlops_kit.local import lifecycle, state
 from mlops_kit.local.state import Layout
 from tests.cloud import Cli
-
-pytestmark = pytest.mark.xdist_group("cloud")
 
 SAMPLE = ".mlops-kit/demo/sample.csv"
 
@@ -143,3 +142,22 @@ def test_a_release_whose_config_was_deleted_can_still_be_rolled_back_to(cloud: C
     cloud.ok("rollback", "diagnosis", "--in", "staging", "--to", "r1")
     assert served(cloud, "staging") == direct(cloud, 1, "staging")
     cloud.ok("promote", "model", "diagnosis@2", "--to", "staging")
+
+
+def test_a_ledger_event_can_be_neither_replaced_nor_deleted(cloud: Cli) -> None:
+    """Not even by the role that writes the ledger, which the bucket's own policy and its object lock see to."""
+    stage = load_project(cloud.project).environment("production")
+    connected = aws.connect(stage, local_endpoint=state.require(Layout(cloud.project)).url)
+    bucket, key = stage.names.bucket("ledger"), stage.names.model("diagnosis").ledger_key(1)
+    before = connected.s3.get_object(Bucket=bucket, Key=key)
+
+    def refused(call: Callable[[], object]) -> str:
+        with pytest.raises(ClientError) as caught:
+            call()
+        return str(caught.value.response["Error"]["Code"])
+
+    s3 = connected.s3
+    assert refused(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"{}")) == "AccessDenied"
+    assert refused(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"{}", IfNoneMatch="*")) == "PreconditionFailed"
+    assert refused(lambda: s3.delete_object(Bucket=bucket, Key=key, VersionId=before["VersionId"])) == "AccessDenied"
+    assert s3.get_object(Bucket=bucket, Key=key)["VersionId"] == before["VersionId"]

@@ -20,8 +20,6 @@ from mlops_kit.errors import ConflictError, IntegrityError, NotFoundError, Usage
 from mlops_kit.naming import DatasetKeys
 from mlops_kit.objects import Store, sha256_bytes
 
-pytestmark = pytest.mark.xdist_group("server")
-
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MakeStore = Callable[..., Store]
 

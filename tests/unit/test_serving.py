@@ -129,6 +129,15 @@ def test_an_update_keeps_the_scaled_instances_and_names_the_rollback_alarms() ->
     }
 
 
+def test_a_rollback_cannot_be_stopped_by_the_alarm_it_answers_to() -> None:
+    client: Any = SageMaker(in_service("old"))
+    serving.start_update(client, NAMES, "new", None)
+    [(_, sent)] = client.calls
+    assert "AutoRollbackConfiguration" not in sent["DeploymentConfig"]
+    routing = sent["DeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+    assert routing == {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+
+
 @pytest.mark.parametrize("state", [in_service("new"), updating("old", "new")])
 def test_what_runs_or_is_on_its_way_is_not_started_again(state: dict[str, Any]) -> None:
     client: Any = SageMaker(state)

@@ -14,7 +14,6 @@ from mlops_kit.errors import IntegrityError, UsageError
 from mlops_kit.local import terraform, terraform_download
 from mlops_kit.local.terraform import PROVIDER, PROVIDER_VERSION, Terraform, find_mirror, platform_name
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 

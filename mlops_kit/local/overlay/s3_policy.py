@@ -196,6 +196,10 @@ def _context(request: S3Request) -> dict[str, str]:
         "s3:authType": "REST-HEADER" if request.headers.get("Authorization") else "REST-QUERY-STRING",
         "aws:RequestedRegion": str(request.response.region),
     }
+    if request.key is not None and _actions(request) == ["s3:PutObject"]:
+        # An upload of one part, and the start of one in parts, create no object yet.
+        starts_or_part = "partNumber" in request.query or "uploads" in request.query
+        context["s3:ObjectCreationOperation"] = "false" if starts_or_part else "true"
     for name, value in request.headers.items():
         if name.lower().startswith("x-amz-"):
             context[f"s3:{name.lower()}"] = str(value)
