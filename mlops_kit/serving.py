@@ -141,6 +141,20 @@ def _create(create: Callable[[], Any], describe: Callable[[], Any]) -> None:
         raise
 
 
+def delete_release(sagemaker: SageMakerClient, config: str) -> None:
+    """Delete a release's endpoint config and model, as far as they exist. A rollback can make them again."""
+    deletions: tuple[Callable[[], Any], ...] = (
+        lambda: sagemaker.delete_endpoint_config(EndpointConfigName=config),
+        lambda: sagemaker.delete_model(ModelName=config),
+    )
+    for delete in deletions:
+        try:
+            delete()
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] not in {"ValidationException", "ResourceNotFound"}:
+                raise
+
+
 def deployment_config(names: ModelNames, rollout: Rollout | None) -> dict[str, Any]:
     """Blue/green, with the model's alarms as the reason to go back; without a rollout, at once and come what may.
 

@@ -6,7 +6,7 @@ import shlex
 
 import click
 
-from mlops_kit.cli import render
+from mlops_kit.cli import options, render
 from mlops_kit.cli.session import Session, tell
 from mlops_kit.local import lifecycle, state
 from mlops_kit.local.state import Layout
@@ -52,12 +52,16 @@ def down(ctx: click.Context) -> None:
 
 
 @command.command()
+@options.as_json
 @click.pass_context
-def status(ctx: click.Context) -> None:
+def status(ctx: click.Context, as_json: bool) -> None:
     """Say whether the local cloud runs, where, and what it serves. Exit code 2 if it does not run."""
     layout = Layout(Session(ctx.find_root().obj).project.root)
     running = state.require(layout)
     report = state.health(running.url) or {}
+    if as_json:
+        render.as_json({"url": running.url, "applied": running.applied, "log": layout.log, **report})
+        return
     render.table(
         ["WHAT", "VALUE"],
         [

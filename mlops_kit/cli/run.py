@@ -8,9 +8,21 @@ from collections.abc import Sequence
 import click
 
 from mlops_kit.cli import cli
-from mlops_kit.errors import MlopsKitError
+from mlops_kit.errors import MlopsKitError, UsageError
 
 INTERRUPTED = 130
+
+_EXTRAS = {
+    "psutil": "local",
+    "moto": "local",
+    "sklearn": "local",
+    "joblib": "local",
+    "numpy": "local",
+    "sagemaker_inference": "local",
+    "duckdb": "drift",
+    "cdktf": "stacks",
+}
+"""Module -> the extra that brings it: an installation without the extra is no bug."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -49,6 +61,11 @@ def _report(exc: Exception) -> int:
 def _ours(exc: Exception) -> MlopsKitError | None:
     if isinstance(exc, MlopsKitError):
         return exc
+    if isinstance(exc, ModuleNotFoundError) and exc.name in _EXTRAS:
+        extra = _EXTRAS[exc.name]
+        return UsageError(
+            f"This command needs {exc.name}, which is not installed.", hint=f"pip install 'mlops-kit[{extra}]'"
+        )
     if "botocore.exceptions" not in sys.modules:  # then it cannot be an AWS error, and importing botocore is slow
         return None
     from botocore.exceptions import BotoCoreError, ClientError

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import mlops_kit
+from mlops_kit.local.state import HEALTH_PATH
 
-HEALTH_PATH = "/_mlops-kit/health"
 HOST = "127.0.0.1"
 DEFAULT_SPEEDUP = 60.0
 BACKLOG = 128

@@ -21,6 +21,9 @@ from mlops_kit.promotion.ledger import Event, Ledger, Release
 from mlops_kit.promotion.plan import ModelPlan
 from mlops_kit.registry import ModelVersion
 
+KEPT_RELEASES = 3
+"""Configs kept beside the current one, so that a rollback to one of them is immediate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
@@ -95,7 +98,12 @@ def roll_out(
     running = ledger.current(events)
     if running is not None and running.id == release.id:
         return next(e for e in reversed(events) if e.outcome == "succeeded" and e.release.id == release.id)
-    return book.append(events, event)
+    recorded = book.append(events, event)
+    old = ledger.superseded((*events, recorded), KEPT_RELEASES)
+    if old is not None:
+        serving.delete_release(sagemaker, old.config)
+        tell(f"removed the config of {old.id}; only the last {KEPT_RELEASES} before the current one are kept")
+    return recorded
 
 
 def _copy(plan: ModelPlan, deployment: Deployment) -> None:

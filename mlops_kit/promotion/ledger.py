@@ -154,6 +154,19 @@ def released(events: Sequence[Event]) -> dict[str, Release]:
     return {event.release.id: event.release for event in events if event.outcome == "succeeded"}
 
 
+def superseded(events: Sequence[Event], keep: int) -> Release | None:
+    """The release that the last event pushed out of the ``keep`` ones before the current; None if none was.
+
+    Each success brings at most one config to the front, so at most one leaves: removing this one each time is enough.
+    """
+    configs: dict[str, Release] = {}
+    for event in reversed(events):
+        if event.outcome == "succeeded":
+            configs.setdefault(event.release.config, event.release)
+    latest = list(configs.values())
+    return latest[keep + 1] if len(latest) > keep + 1 else None
+
+
 def next_id(events: Sequence[Event]) -> str:
     return f"r{len(released(events)) + 1}"
 

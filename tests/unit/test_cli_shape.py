@@ -114,3 +114,14 @@ def test_an_unexpected_error_is_code_1_and_traceback_shows_it(
     assert "RuntimeError: boom" in capsys.readouterr().err
     with pytest.raises(RuntimeError, match="boom"):
         run(["--traceback", "env", "list"])
+
+
+def test_a_missing_extra_is_no_bug_and_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without(self: Session) -> None:
+        raise ModuleNotFoundError("No module named 'duckdb'", name="duckdb")
+
+    monkeypatch.setattr(Session, "project", property(without))
+    assert run(["env", "list"]) == 2
+    assert "pip install 'mlops-kit[drift]'" in capsys.readouterr().err

@@ -122,6 +122,18 @@ def test_release_ids_count_the_successes() -> None:
     assert ledger.next_id(opened.events()) == "r2"
 
 
+def test_each_success_lets_go_of_at_most_one_old_config() -> None:
+    def old(*events: Event) -> str | None:
+        found = ledger.superseded(book(*events)[0].events(), keep=2)
+        return found.id if found else None
+
+    assert old(event(1), event(2), event(3)) is None
+    assert old(event(1), event(2), event(3), event(4)) == "r1"
+    assert old(event(1), event(2), event(3), event(4), event(5)) == "r2"
+    assert old(event(1), event(2), event(3), event(1, "rollback"), event(4)) == "r2", "r1 ran after r2"
+    assert old(event(1), event(2), event(3), event(4, outcome="failed")) is None
+
+
 def test_of_two_writers_one_wins_and_the_other_is_told() -> None:
     opened, store = book(event(1))
     seen = opened.events()

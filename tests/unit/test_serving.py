@@ -207,3 +207,25 @@ def test_somebody_creating_the_same_release_in_between_is_fine() -> None:
 
     client.describe_model = absent_once
     serving.create_release(client, NAMES, "config", SPEC)
+
+
+def test_deleting_a_release_that_is_gone_already_is_fine() -> None:
+    class Gone:
+        def __init__(self, code: str) -> None:
+            self.code = code
+            self.asked: list[str] = []
+
+        def delete_endpoint_config(self, EndpointConfigName: str) -> None:  # noqa: N803
+            self.asked.append(EndpointConfigName)
+            raise error(self.code)
+
+        def delete_model(self, ModelName: str) -> None:  # noqa: N803
+            self.asked.append(ModelName)
+            raise error(self.code)
+
+    gone: Any = Gone("ValidationException")
+    serving.delete_release(gone, "config")
+    assert gone.asked == ["config", "config"]
+    denied: Any = Gone("AccessDeniedException")
+    with pytest.raises(ClientError):
+        serving.delete_release(denied, "config")
