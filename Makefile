@@ -15,7 +15,7 @@ setup: $(READY)       ## Make the virtual environment.
 
 $(READY): requirements.lock bootstrap.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlops-kit needs Python 3.11 or later, this is " + sys.version)'
-	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2>/dev/null || { echo "mlops-kit needs Node 20 or later on PATH: CDKTF synthesizes with it." >&2; exit 2; }
+	@node -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null || { echo "mlops-kit needs Node 20 or later on PATH: CDKTF synthesizes with it." >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes bootstrap.lock requirements.lock

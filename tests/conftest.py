@@ -69,6 +69,7 @@ def bare_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 # What shares an expensive fixture has to run in one worker, or each worker makes its own.
 SHARED = {
     "tests/cli/": "cloud",
+    "tests/e2e/test_interruption.py": "cloud",
     "tests/e2e/test_story.py": "cloud",
     "tests/local_cloud/": "server",
     "tests/stacks/": "stacks",
