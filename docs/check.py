@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -32,15 +33,14 @@ def reference() -> str:
     ]
     for path, command in commands(cli, ("mlops-kit",)):
         # A fixed width: help must not depend on the terminal of whoever generates it.
-        ctx = click.Context(
-            command,
-            info_name=" ".join(path),
-            terminal_width=100,
-            max_content_width=100,
-            help_option_names=["-h", "--help"],
-        )
+        ctx = _context(command, info_name=" ".join(path), terminal_width=100, max_content_width=100)
         parts += ["", f"## {' '.join(path)}", "", "```text", command.get_help(ctx), "```"]
     return "\n".join(parts) + "\n"
+
+
+def _context(command: click.Command, **settings: Any) -> click.Context:
+    # click remembers a command's help option from the first context that asks for it, so all have to agree.
+    return click.Context(command, help_option_names=["-h", "--help"], **settings)
 
 
 def commands(command: click.Command, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], click.Command]]:
@@ -81,7 +81,7 @@ def unknown_commands() -> list[str]:
 
 
 def _parse(command: click.Command, arguments: list[str]) -> None:
-    ctx = click.Context(command)
+    ctx = _context(command)
     if isinstance(command, click.Group):
         below = command.get_command(ctx, arguments[0]) if arguments else None
         if below is None:
