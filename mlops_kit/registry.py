@@ -39,6 +39,8 @@ class Lineage:
     artifact_sha256: str
     source_package: str = ""
     """ARN of the version that was promoted; empty where it was trained."""
+    image_digest: str = ""
+    """``sha256:…`` of the serving image, where the model file pins one; a tag alone does not say what runs."""
 
     def to_metadata(self) -> dict[str, str]:
         return {name: value for name in self.__slots__ if (value := getattr(self, name))}

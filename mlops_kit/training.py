@@ -127,6 +127,7 @@ def train(
         source_sha256=digest,
         training_job=job,
         artifact_sha256=_store_artifact(artifacts, names, done),
+        image_digest=model.serving_image.partition("@")[2],
     )
     version = registry.register(
         cloud.sagemaker,

@@ -71,7 +71,9 @@ def run(session: Session, model: str, environment: str, hours: int, dry_run: boo
 
 
 def _show(report: DriftReport) -> None:
-    tell(f"{report.rows} rows in {len(report.windows)} windows of {report.window}; {report.malformed} malformed")
+    windows = "1 window" if len(report.windows) == 1 else f"{len(report.windows)} windows"
+    minutes = int(report.window.total_seconds()) // 60
+    tell(f"{report.rows} rows in {windows} of {minutes} minutes; {report.malformed} malformed")
     render.table(
         ["WINDOW", "ROWS", "VERDICT", "WORST FEATURES (PSI)"],
         [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from mlops_kit.cli import options, render
@@ -34,7 +36,7 @@ def model(session: Session, version: str, to: str, from_: str | None, dry_run: b
     if dry_run and as_json:
         render.as_json(_plan_json(planned))
     else:
-        _show(planned)
+        _show(planned, click.echo if dry_run else tell)  # of a dry run the plan is the result, not the narration
     gates.require(planned.verdicts, f"{version} to {to}")
     if dry_run:
         return
@@ -47,7 +49,7 @@ def model(session: Session, version: str, to: str, from_: str | None, dry_run: b
         click.echo(f"{event.release.id} {wanted.model}@{event.release.version}")
 
 
-def _show(planned: ModelPlan) -> None:
+def _show(planned: ModelPlan, tell: Callable[[str], None]) -> None:
     wanted = planned.request
     incumbent = planned.incumbent
     tell(f"plan: {planned.version.name} from {wanted.source.name} to {wanted.target.name}")
@@ -92,8 +94,9 @@ def dataset(
     source, target = cloud.store("lake", source_stage), cloud.store("lake")
     planned = copy.plan(source, target, name, refs.resolve(source, name, revision))
     header = planned.commit
-    tell(f"plan: {name}@{header.id[:12]} from {source_stage.name} to {to}")
-    tell(f"  copy {len(planned.missing)} of {header.files} files, {render.size(planned.size)}")
+    show = click.echo if dry_run and not as_json else tell
+    show(f"plan: {name}@{header.id[:12]} from {source_stage.name} to {to}")
+    show(f"  copy {len(planned.missing)} of {header.files} files, {render.size(planned.size)}")
     if not dry_run:
         if planned.done:
             tell("already there")

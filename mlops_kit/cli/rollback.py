@@ -29,7 +29,8 @@ def command(
     names = stage.names.model(model)
     planned = rollback.plan(Ledger(cloud.store("ledger"), names), release)
     current = planned.current.id if planned.current else "nothing"
-    tell(f"plan: {model} in {environment} from {current} to {planned.target.id} (version {planned.target.version})")
+    show = click.echo if dry_run and not as_json else tell
+    show(f"plan: {model} in {environment} from {current} to {planned.target.id} (version {planned.target.version})")
     if dry_run:
         if as_json:
             render.as_json({"current": planned.current, "target": planned.target})

@@ -54,13 +54,6 @@ def test_an_endpoint_without_a_release_says_so(cloud: Cli) -> None:
     assert "runs its initial model" in done.err
 
 
-def test_a_request_the_model_refuses_carries_the_model_s_own_words(cloud: Cli, tmp_path: Path) -> None:
-    (tmp_path / "short.csv").write_text("1,2,3\n")
-    done = cloud("invoke", "diagnosis", "--in", "staging", "--data", str(tmp_path / "short.csv"))
-    assert done.code == 1
-    assert "features" in done.err
-
-
 def test_a_failing_script_fails_the_job_with_its_own_last_words(edited: Cli) -> None:
     before = edited.json("model", "list", "diagnosis")
     script = edited.project / "examples" / "diagnosis" / "train.py"
@@ -114,6 +107,8 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(cloud: Cli) -> None:
         "metric accuracy",
         "metric recall",
     }
+    shown = cloud.ok("promote", "model", "diagnosis@2", "--to", "production", "--dry-run")
+    assert "plan: diagnosis@2 from staging to production" in shown.out, "the plan is what was asked for: data"
     assert cloud.json("history", "diagnosis", "--in", "production") == before
 
 

@@ -76,7 +76,10 @@ def test_production_answers_as_the_released_model_does_row_by_row(cloud: Cli) ->
 
 def test_promoting_what_runs_changes_nothing(cloud: Cli) -> None:
     before = releases(cloud, "staging")
-    cloud.ok("promote", "model", "diagnosis@2", "--to", "staging")
+    promotions = [e for e in cloud.json("history", "diagnosis", "--in", "staging") if e["outcome"] == "succeeded"]
+    source, version = promotions[0]["source"].split()
+    assert source == "dev"
+    cloud.ok("promote", "model", version, "--to", "staging")
     assert releases(cloud, "staging") == before
     versions = [v["version"] for v in cloud.json("model", "list", "diagnosis", "--env", "staging")]
     assert len(versions) == len(set(versions))
@@ -161,3 +164,17 @@ def test_a_ledger_event_can_be_neither_replaced_nor_deleted(cloud: Cli) -> None:
     assert refused(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"{}", IfNoneMatch="*")) == "PreconditionFailed"
     assert refused(lambda: s3.delete_object(Bucket=bucket, Key=key, VersionId=before["VersionId"])) == "AccessDenied"
     assert s3.get_object(Bucket=bucket, Key=key)["VersionId"] == before["VersionId"]
+
+
+def test_the_first_stage_releases_its_own_versions_and_a_refused_request_says_why(cloud: Cli, tmp_path: Path) -> None:
+    """Last, and in dev: a request that the model refuses counts as an error, and a deployment within the next minute
+    would be rolled back by the errors alarm. As on AWS."""
+    copied = cloud.json("promote", "model", "diagnosis@1", "--to", "dev", "--dry-run")["copies"]
+    assert copied == [], "nothing moves within a stage"
+    cloud.ok("promote", "model", "diagnosis@1", "--to", "dev")
+    assert served(cloud, "dev") == direct(cloud, 1, "dev")
+
+    (tmp_path / "short.csv").write_text("1,2,3\n")
+    done = cloud("invoke", "diagnosis", "--in", "dev", "--data", str(tmp_path / "short.csv"))
+    assert done.code == 1
+    assert "features" in done.err
