@@ -69,6 +69,10 @@ class EnvironmentNames:
         """ARN of a regional resource of this account; ``resource`` may be a pattern for a policy."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
+    def iam_arn(self, resource: str) -> str:
+        """ARN of something in IAM, which knows no region; ``resource`` may be a pattern for a policy."""
+        return f"arn:{self.partition}:iam::{self.account}:{resource}"
+
     @property
     def training_log_group(self) -> str:
         """Where SageMaker writes the logs of every training job of an account."""
@@ -81,8 +85,29 @@ class EnvironmentNames:
 
     @property
     def state_bucket(self) -> str:
-        """Holds the Terraform state; made before the first deployment, not by it."""
+        """Holds the Terraform state; made by the bootstrap stack, before the first deployment."""
         return f"{self.prefix}-{self.account}-tfstate"
+
+    @property
+    def state_bucket_arn(self) -> str:
+        return f"arn:{self.partition}:s3:::{self.state_bucket}"
+
+    @property
+    def bootstrap_stack(self) -> str:
+        """What `cdktf deploy` calls the stack that prepares the account."""
+        return f"{self.environment}-bootstrap"
+
+    @property
+    def deploy_role(self) -> str:
+        """What CI deploys the environment as. No :data:`RoleKind`: the bootstrap stack makes it, before them."""
+        return f"{self.prefix}-deploy"
+
+    @property
+    def deploy_role_arn(self) -> str:
+        return self.iam_arn(f"role/{self.deploy_role}")
+
+    def deploy_policy(self, part: str) -> str:
+        return f"{self.deploy_role}-{part}"
 
     @property
     def key_alias(self) -> str:
@@ -92,11 +117,11 @@ class EnvironmentNames:
         return f"{self.prefix}-{kind}"
 
     def role_arn(self, kind: RoleKind) -> str:
-        return f"arn:{self.partition}:iam::{self.account}:role/{self.role(kind)}"
+        return self.iam_arn(f"role/{self.role(kind)}")
 
     @property
     def account_root(self) -> str:
-        return f"arn:{self.partition}:iam::{self.account}:root"
+        return self.iam_arn("root")
 
     @property
     def alarm_topic(self) -> str:
@@ -283,6 +308,7 @@ def check_lengths(names: EnvironmentNames, models: Iterator[str] | tuple[str, ..
     limit(names.state_bucket, 63, "state bucket")
     for role in ROLE_KINDS:
         limit(names.role(role), 64, f"{role} role")
+    limit(names.deploy_role, 64, "deploy role")
     for model in models:
         m = names.model(model)
         limit(m.package_group, 63, "model package group")

@@ -12,6 +12,9 @@ environment is read here and nowhere else in the stacks:
     the project's root, where it is not the current directory or above it
 ``MLOPS_KIT_ENVIRONMENTS``
     names, separated by commas: only these stacks, as ``--environment`` does
+``MLOPS_KIT_BOOTSTRAP=1``
+    the accounts' bootstrap stacks instead of the environments, as ``--bootstrap`` does: whoever prepares an account
+    deploys nothing else, and whoever deploys an environment does not wait for them
 """
 
 from __future__ import annotations
@@ -36,8 +39,11 @@ def synthesize(
     environments: Sequence[str] = (),
     local: bool = False,
     local_state: Path | None = None,
+    bootstrap: bool = False,
 ) -> None:
     """Write ``out/stacks/<environment>/cdk.tf.json`` for the named environments, or for all.
+
+    ``bootstrap``: ``out/stacks/<environment>-bootstrap/cdk.tf.json`` instead.
 
     Raises:
         NotFoundError: an environment that does not exist.
@@ -46,19 +52,22 @@ def synthesize(
 
     # Imported late: a mistake in the configuration is reported without waiting seconds for the bindings.
     from stacks.bindings import App
+    from stacks.bootstrap_stack import BootstrapStack
     from stacks.environment_stack import EnvironmentStack
 
     app = App(outdir=str(out), stack_traces=False)
     for environment in chosen:
-        EnvironmentStack(
-            app, environment.name, project=project, environment=environment, local=local, local_state=local_state
+        kind, name = (
+            (BootstrapStack, environment.names.bootstrap_stack) if bootstrap else (EnvironmentStack, environment.name)
         )
+        kind(app, name, project=project, environment=environment, local=local, local_state=local_state)
     app.synth()
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m stacks.app", description="Synthesize the environments' stacks.")
     parser.add_argument("--environment", action="append", metavar="NAME", help="only this one; may be repeated")
+    parser.add_argument("--bootstrap", action="store_true", help="the accounts' bootstrap stacks instead")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"where to write (default: {DEFAULT_OUT})")
     arguments = parser.parse_args(argv)
     environments = arguments.environment or [
@@ -74,6 +83,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             environments=environments,
             local=environ.get("MLOPS_KIT_LOCAL") == "1",
             local_state=Path(state).resolve() if state else None,
+            bootstrap=arguments.bootstrap or environ.get("MLOPS_KIT_BOOTSTRAP") == "1",
         )
     except MlopsKitError as exc:
         sys.stderr.write(f"{exc.message}\n" + (f"{exc.hint}\n" if exc.hint else ""))

@@ -6,15 +6,7 @@ from pathlib import Path
 
 from mlops_kit.config import Environment, Project
 from stacks.access import Promoter
-from stacks.bindings import (
-    AwsProvider,
-    AwsProviderDefaultTags,
-    Construct,
-    LocalBackend,
-    S3Backend,
-    TerraformOutput,
-    TerraformStack,
-)
+from stacks.bindings import Construct, LocalBackend, S3Backend, TerraformOutput, TerraformStack
 from stacks.cost import MonthlyBudget
 from stacks.dashboard import Dashboard
 from stacks.data_lake import DataLake
@@ -22,13 +14,8 @@ from stacks.encryption import EncryptionKey
 from stacks.monitoring import AlarmTopic, ModelAlarms
 from stacks.registry import ModelRegistry
 from stacks.serving import Endpoint, ServingRole
+from stacks.terraform_settings import STATE_KEY, configure
 from stacks.training import Training
-
-TERRAFORM_VERSION = ">= 1.10"
-"""The first with lock files in S3, which make a lock table unnecessary."""
-STATE_KEY = "terraform.tfstate"
-LOCAL_MAX_RETRIES = 3
-"""The local cloud answers an operation it lacks with HTTP 500, which the provider would retry for minutes."""
 
 
 class EnvironmentStack(TerraformStack):
@@ -86,24 +73,7 @@ class EnvironmentStack(TerraformStack):
         )
 
     def _terraform(self, environment: Environment, *, local: bool, local_state: Path | None) -> None:
-        AwsProvider(
-            self,
-            "aws",
-            region=environment.region,
-            allowed_account_ids=[environment.account],  # credentials of another account stop before the first call
-            default_tags=[
-                AwsProviderDefaultTags(
-                    tags={
-                        "Project": environment.project,
-                        "Environment": environment.name,
-                        "Owner": environment.owner,
-                        "ManagedBy": "mlops-kit",
-                    }
-                )
-            ],
-            max_retries=LOCAL_MAX_RETRIES if local else None,
-        )
-        self.add_override("terraform.required_version", TERRAFORM_VERSION)
+        configure(self, environment, local=local)
         if local:
             path = STATE_KEY if local_state is None else str(local_state / f"{environment.name}.tfstate")
             LocalBackend(self, path=path)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mlops_kit.config.fields import LIST, Account, Email, Frozen, Name, Percent, PrincipalArn, Region
+from mlops_kit.config.fields import LIST, Account, Email, Frozen, Name, Percent, PrincipalArn, Region, Repository
 from mlops_kit.naming import EnvironmentNames
 
 
@@ -27,6 +27,15 @@ class Retention(Frozen):
     ledger_lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] = "GOVERNANCE"
 
 
+class Ci(Frozen):
+    """Who deploys besides people: the one GitHub repository whose jobs may assume the account's deploy role.
+
+    The job has to run in the GitHub environment that is named like this environment.
+    """
+
+    repository: Repository
+
+
 class Environment(Frozen):
     """One environment. ``promotes_from`` gives the stage order; it is absent on the first stage."""
 
@@ -39,6 +48,8 @@ class Environment(Frozen):
     protect: bool = False
     operators: Annotated[tuple[PrincipalArn, ...], LIST] = ()
     """Who may assume the promoter role from outside; the account's own principals always may."""
+    ci: Ci | None = None
+    """Absent: the bootstrap stack makes neither the OIDC provider nor the deploy role."""
     retention: Retention = Retention()
     budget: Budget
     models: Annotated[tuple[Name, ...], LIST] = ()

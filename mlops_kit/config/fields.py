@@ -60,6 +60,14 @@ PrincipalArn = Annotated[
     str,
     _matching(re.compile(r"arn:[a-z-]+:iam::\d{12}:(root|user/.+|role/.+)"), "the ARN of an IAM user, role or root"),
 ]
+Repository = Annotated[
+    str,
+    # No character that a policy or GitHub's subject claim gives a meaning to: no wildcard, no colon, no second slash.
+    _matching(
+        re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}"),
+        "one GitHub repository, as in 'acme/ml-platform'",
+    ),
+]
 FileName = Annotated[
     str, _matching(re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.py"), "the name of a Python file like 'train.py'")
 ]

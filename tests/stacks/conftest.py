@@ -39,6 +39,7 @@ project: corner
 owner: owner@example.com
 protect: true
 operators: ["arn:aws-us-gov:iam::999999999999:role/release-bot"]
+ci: {repository: example/ml-platform}
 retention: {logs_days: 100}
 budget: {monthly_usd: 1, alert_at: [90, 50, 90]}
 models: [plain, vision]
@@ -87,12 +88,14 @@ def update_golden(pytestconfig: pytest.Config) -> bool:
 class Synthesized:
     """``aws``: for AWS; ``local``: for the local cloud; ``corners``: a project of unusual settings.
 
+    ``bootstrap``: the bootstrap stacks of both projects, for AWS.
     ``subset``: where two environments were synthesized in the way that ``cdktf`` asks for it.
     """
 
     aws: dict[str, Stack]
     local: dict[str, Stack]
     corners: dict[str, Stack]
+    bootstrap: dict[str, Stack]
     subset: Path
     provider_modules: int
 
@@ -114,6 +117,8 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
         (["--out", str(out / "local")], {"MLOPS_KIT_PROJECT": str(ROOT), "MLOPS_KIT_LOCAL": "1"}),
         ([], {"MLOPS_KIT_PROJECT": str(ROOT), "CDKTF_OUTDIR": str(subset), "MLOPS_KIT_ENVIRONMENTS": "dev, staging"}),
         (["--out", str(out / "corners")], {"MLOPS_KIT_PROJECT": str(corners), "MLOPS_KIT_LOCAL": "1"}),
+        (["--out", str(out / "bootstrap")], {"MLOPS_KIT_PROJECT": str(ROOT), "MLOPS_KIT_BOOTSTRAP": "1"}),
+        (["--bootstrap", "--out", str(out / "corners-bootstrap")], {"MLOPS_KIT_PROJECT": str(corners)}),
     ]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", DRIVER, json.dumps(runs)],
@@ -125,14 +130,15 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     assert done.returncode == 0, done.stderr
     assert done.stderr == "", "synth must be quiet"
 
-    def read(project_root: Path, kind: str) -> dict[str, Stack]:
+    def read(project_root: Path, kind: str, suffix: str = "") -> dict[str, Stack]:
         project = load_project(project_root)
-        return {stage.name: Stack.read(project, stage, out / kind) for stage in project.stages}
+        return {stage.name: Stack.read(project, stage, out / kind, suffix) for stage in project.stages}
 
     return Synthesized(
         aws=read(ROOT, "aws"),
         local=read(ROOT, "local"),
         corners=read(corners, "corners"),
+        bootstrap=read(ROOT, "bootstrap", "-bootstrap") | read(corners, "corners-bootstrap", "-bootstrap"),
         subset=subset,
         provider_modules=json.loads(done.stdout)["provider_modules"],
     )

@@ -31,8 +31,8 @@ class Stack:
     content: dict[str, Any]
 
     @classmethod
-    def read(cls, project: Project, environment: Environment, out: Path) -> Stack:
-        directory = out / "stacks" / environment.name
+    def read(cls, project: Project, environment: Environment, out: Path, suffix: str = "") -> Stack:
+        directory = out / "stacks" / f"{environment.name}{suffix}"
         return cls(project, environment, directory, json.loads((directory / "cdk.tf.json").read_text()))
 
     @property

@@ -32,14 +32,20 @@ def readable(value: Any) -> Any:
     return value
 
 
-def test_golden(stack: Stack, update_golden: bool) -> None:
-    path = GOLDEN / f"{stack.environment.name}.json"
+def check_golden(stack: Stack, file: Path, update: bool) -> None:
+    path = GOLDEN / file
     text = json.dumps(readable(stack.content), indent=2, sort_keys=True) + "\n"
-    if update_golden:
+    text = text.replace(str(stack.project.root), "<project>")
+    if update:
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     if not path.exists():
         pytest.fail(f"{path.name} is missing; write it with `pytest tests/stacks --update-golden`")
     assert json.loads(text) == json.loads(path.read_text()), "if meant: `pytest tests/stacks --update-golden`"
+
+
+def test_golden(stack: Stack, update_golden: bool) -> None:
+    check_golden(stack, Path(f"{stack.environment.name}.json"), update_golden)
 
 
 def test_no_golden_file_without_an_environment(stack: Stack) -> None:
