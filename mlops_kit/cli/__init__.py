@@ -8,7 +8,7 @@ from mlops_kit import __version__
 from mlops_kit.cli.lazy import LazyGroup
 
 COMMANDS = {
-    "env": ("mlops_kit.cli.env", "List and check the environment files."),
+    "env": ("mlops_kit.cli.env", "List, show, compare and check the environment files."),
     "dataset": ("mlops_kit.cli.dataset", "Commit data, see its history, check it out."),
     "train": ("mlops_kit.cli.train", "Train a model on a data commit and register the version."),
     "model": ("mlops_kit.cli.model", "List the registered versions of a model."),
