@@ -166,7 +166,7 @@ def _as_promoter(
             f"environments/{environment.name}.yaml and deploy it. A new environment has to be deployed first.",
         ) from exc
     assumed = botocore.session.Session()
-    assumed._credentials = credentials  # type: ignore[attr-defined]  # how botocore documents handing them over
+    assumed._credentials = credentials  # type: ignore[attr-defined]  # botocore has no public way to hand over credentials that refresh
     if endpoint_url:
         assumed.set_config_variable("profile", None)
     return boto3.Session(botocore_session=assumed, region_name=environment.region)

@@ -168,11 +168,6 @@ class ModelNames:
         return self.prefix
 
     @property
-    def endpoint_arn(self) -> str:
-        e = self.environment
-        return f"arn:{e.partition}:sagemaker:{e.region}:{e.account}:endpoint/{self.endpoint}"
-
-    @property
     def endpoint_log_group(self) -> str:
         """Where SageMaker writes the endpoint's logs; the name is SageMaker's choice."""
         return f"/aws/sagemaker/Endpoints/{self.endpoint}"
@@ -283,10 +278,6 @@ class DatasetKeys:
 
     def ref(self, ref: str) -> str:
         return f"{self.root}refs/{ref}.json"
-
-    @property
-    def refs_prefix(self) -> str:
-        return f"{self.root}refs/"
 
     def manifest(self, commit: str) -> str:
         return f"{self.root}sagemaker/{commit}.manifest"

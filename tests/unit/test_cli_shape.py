@@ -30,7 +30,8 @@ def test_the_group_s_help_lines_are_the_commands_own() -> None:
     for name, (_, line) in cli._lazy.items():  # type: ignore[attr-defined]
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
-        assert command.help is not None
+        if isinstance(command, click.Group):
+            assert command.help == line, name
         assert line.endswith("."), name
 
 
