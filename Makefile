@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NODE_READY := node_modules/.ready
+CHECKOV := $(VENV)/checkov
+CHECKOV_READY := $(CHECKOV)/.ready
 
 .PHONY: help demo test check lint types docs bench lock clean setup
 
@@ -27,10 +29,15 @@ $(NODE_READY): package-lock.json package.json
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
+$(CHECKOV_READY): checkov.lock | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(CHECKOV)
+	$(BIN)/uv pip sync --quiet --python $(CHECKOV)/bin/python --require-hashes --only-binary :all: checkov.lock
+	@touch $@
+
 demo: $(READY)        ## Tell the whole story on the local cloud.
 	$(BIN)/mlops-kit demo
 
-test: $(READY) $(NODE_READY)  ## Run every test.
+test: $(READY) $(NODE_READY) $(CHECKOV_READY)  ## Run every test.
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(READY)        ## Check style and formatting.
@@ -51,6 +58,7 @@ bench: $(READY)       ## Measure, print a table, write benchmarks/results.json.
 lock: $(READY)        ## Renew the locks from pyproject.toml.
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 bootstrap.in -o bootstrap.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras --group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --only-binary :all: --python-version 3.11 checkov.in -o checkov.lock
 
 clean:                ## Stop the local cloud and remove everything that was made.
 	-test ! -x $(BIN)/mlops-kit || $(BIN)/mlops-kit local down

@@ -74,19 +74,24 @@ def unknown_commands() -> list[str]:
     for page in pages():
         for arguments in shown_commands(page.read_text()):
             try:
-                _parse(cli, arguments)
+                parse(cli, arguments)
             except click.UsageError as exc:
                 found.append(f"{page.relative_to(ROOT)}: mlops-kit {shlex.join(arguments)}: {exc.format_message()}")
     return found
 
 
-def _parse(command: click.Command, arguments: list[str]) -> None:
+def parse(command: click.Command, arguments: list[str]) -> None:
+    """Let click read the arguments without running anything.
+
+    Raises:
+        click.UsageError: there is no such command or option.
+    """
     ctx = _context(command)
     if isinstance(command, click.Group):
         below = command.get_command(ctx, arguments[0]) if arguments else None
         if below is None:
             raise click.UsageError(f"no such command: {' '.join(arguments[:1])}")
-        _parse(below, arguments[1:])
+        parse(below, arguments[1:])
     else:
         _, rest, _ = command.make_parser(ctx).parse_args(args=list(arguments))
         if rest:

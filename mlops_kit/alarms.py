@@ -24,7 +24,10 @@ class Alarm:
 
 def read(cloudwatch: CloudWatchClient, names: EnvironmentNames) -> tuple[Alarm, ...]:
     """Every alarm whose name starts with the environment's prefix, those in alarm first."""
-    pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{names.prefix}-")
+    pages = cloudwatch.get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix=f"{names.prefix}-",
+        AlarmTypes=["MetricAlarm", "CompositeAlarm"],  # without it, CloudWatch leaves composite alarms out
+    )
     found = [
         Alarm(
             alarm["AlarmName"],

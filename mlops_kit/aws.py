@@ -1,7 +1,8 @@
-"""An environment -> AWS clients that act in its account, as its promoter role, and nowhere else.
+"""An environment -> AWS clients that act in its account, in one of its roles, and nowhere else.
 
-Clients are made when first used. Before the first one is handed out, STS has said whose credentials these are: they
-must be, or be able to assume, the promoter role of the environment's own account. AWS's error codes become the kit's
+Clients are made when first used. Before the first one is handed out, STS has said whose credentials these are. Who acts
+in a role of the environment's people already (a data scientist, an approver) stays in it, with what it may do; everyone
+else has to be able to assume the promoter role of the environment's own account. AWS's error codes become the kit's
 errors in one table at the end of this module.
 """
 
@@ -30,7 +31,7 @@ from botocore.exceptions import (
 
 from mlops_kit.config import Environment
 from mlops_kit.errors import AccessError, ConflictError, MlopsKitError, NotFoundError, ServiceError
-from mlops_kit.naming import BucketKind
+from mlops_kit.naming import PERSON_ROLES, BucketKind
 from mlops_kit.objects import Store
 
 if TYPE_CHECKING:
@@ -93,6 +94,11 @@ class Cloud:
         client: CloudWatchClient = self._client("cloudwatch")
         return client
 
+    @cached_property
+    def scheduler(self) -> Any:
+        """EventBridge Scheduler; not among the clients that the kit has type stubs for."""
+        return self._client("scheduler")
+
     def store(self, kind: BucketKind, of: Environment | None = None) -> Store:
         """A bucket of this environment, or of another one as this environment's role may see it."""
         names = (of or self.environment).names
@@ -144,9 +150,9 @@ def _identity(session: boto3.Session, endpoint_url: str | None) -> Identity:
 def _as_promoter(
     environment: Environment, base: boto3.Session, caller: Identity, endpoint_url: str | None
 ) -> boto3.Session:
-    role = environment.names.role("promoter")
-    if caller.account == environment.account and f":assumed-role/{role}/" in caller.arn:
-        return base
+    roles = (environment.names.role(kind) for kind in PERSON_ROLES)
+    if caller.account == environment.account and any(f":assumed-role/{role}/" in caller.arn for role in roles):
+        return base  # a data scientist, an approver or an auditor stays one, with what that role may do
     role_arn = environment.names.role_arn("promoter")
     core = base._session
     fetcher = AssumeRoleCredentialFetcher(

@@ -30,6 +30,7 @@ MAX_SINGLE_BYTES = 5 * 1024**3
 
 _CHUNK = 1 << 20
 _ABSENT = {"NoSuchKey", "404", "NotFound"}
+_REFUSED = {"AccessDenied", "403"}
 _EXISTS = {"PreconditionFailed", "412"}
 
 
@@ -84,7 +85,7 @@ class Store:
                 Bucket=self.bucket, Key=key, ChecksumMode="ENABLED", ExpectedBucketOwner=self.owner
             )
         except ClientError as exc:
-            if exc.response["Error"]["Code"] in _ABSENT:
+            if self._is_absent(key, exc):
                 return None
             raise
         checksum = found.get("ChecksumSHA256", "")
@@ -102,10 +103,26 @@ class Store:
         try:
             answer = self.s3.get_object(Bucket=self.bucket, Key=key, ExpectedBucketOwner=self.owner)
         except ClientError as exc:
-            if exc.response["Error"]["Code"] in _ABSENT:
+            if self._is_absent(key, exc):
                 return None
             raise
         return answer["Body"].read(), answer["ETag"]
+
+    def _is_absent(self, key: str, refusal: ClientError) -> bool:
+        """Whether an object could not be read because there is none.
+
+        To a caller that may list only a part of the bucket, S3 refuses what is not there just as it refuses what must
+        not be read. Listing tells the two apart, and is refused where the caller may not know.
+        """
+        code = refusal.response["Error"]["Code"]
+        if code in _ABSENT:
+            return True
+        if code not in _REFUSED:
+            return False
+        try:
+            return next(self.keys(key), None) != key
+        except ClientError:
+            return False
 
     def put_new(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> bool:
         """Write ``body`` unless the key is taken; True if it was written by this call."""

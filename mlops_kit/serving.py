@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from mlops_kit.config import Rollout
+from mlops_kit import release_requests
 from mlops_kit.errors import ConflictError, DeploymentError, NotFoundError
-from mlops_kit.naming import VARIANT, ModelNames
-from mlops_kit.objects import canonical_json, sha256_bytes
+from mlops_kit.naming import ModelNames
 from mlops_kit.promotion.ledger import ReleaseSpec
 
 if TYPE_CHECKING:
@@ -71,54 +71,31 @@ def require_endpoint(sagemaker: SageMakerClient, names: ModelNames) -> EndpointS
     return state
 
 
-def release_name(names: ModelNames, spec: ReleaseSpec) -> str:
-    """The name of a release's model and config: the same content has the same name, a changed one a new name."""
-    return names.release(sha256_bytes(canonical_json(spec.model_dump(mode="json"))))
+def create_models(sagemaker: SageMakerClient, names: ModelNames, config: str, spec: ReleaseSpec) -> None:
+    """Make the SageMaker models of the release ``config``, as far as they do not exist yet."""
+    for name, request in release_requests.models(names, config, spec).items():
+        _make(partial(sagemaker.describe_model, ModelName=name), partial(sagemaker.create_model, **request))
 
 
-def create_release(sagemaker: SageMakerClient, names: ModelNames, config: str, spec: ReleaseSpec) -> None:
-    """Make the SageMaker model and endpoint config named ``config``, as far as they do not exist yet."""
-    if not _exists(lambda: sagemaker.describe_model(ModelName=config)):
-        _create(
-            lambda: sagemaker.create_model(
-                ModelName=config,
-                ExecutionRoleArn=names.environment.role_arn("serving"),
-                PrimaryContainer={
-                    "Image": spec.image,
-                    "ModelDataUrl": spec.artifact_uri,
-                    "Environment": spec.environment,
-                },
-            ),
-            lambda: sagemaker.describe_model(ModelName=config),
-        )
-    variant: Any = {  # the stubs know every instance type by name; ours was checked when it was read
-        "VariantName": VARIANT,
-        "ModelName": config,
-        "InstanceType": spec.instance_type,
-        "InitialInstanceCount": spec.instance_count,
-        "InitialVariantWeight": 1.0,
-    }
-    volume: Any = {"KmsKeyId": names.environment.key_alias} if spec.encrypt_volume else {}
-    if not _exists(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config)):
-        _create(
-            lambda: sagemaker.create_endpoint_config(
-                EndpointConfigName=config,
-                ProductionVariants=[variant],
-                DataCaptureConfig={
-                    "EnableCapture": True,
-                    "InitialSamplingPercentage": spec.capture_percent,
-                    "DestinationS3Uri": names.capture_uri,
-                    "KmsKeyId": names.environment.key_alias,
-                    "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
-                    "CaptureContentTypeHeader": {
-                        "CsvContentTypes": ["text/csv"],
-                        "JsonContentTypes": ["application/json"],
-                    },
-                },
-                **volume,
-            ),
-            lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config),
-        )
+def create_config(sagemaker: SageMakerClient, names: ModelNames, config: str, spec: ReleaseSpec) -> None:
+    """Make the endpoint config named ``config``, if it does not exist yet; its models do."""
+    request = release_requests.endpoint_config(names, config, spec)
+    _make(
+        partial(sagemaker.describe_endpoint_config, EndpointConfigName=config),
+        partial(sagemaker.create_endpoint_config, **request),
+    )
+
+
+def _make(describe: Callable[[], Any], create: Callable[[], Any]) -> None:
+    if _exists(describe):
+        return
+    # Another run of the same promotion may create it between our look and our call; names are content, so that is fine.
+    try:
+        create()
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] in _DUPLICATE and _exists(describe):
+            return
+        raise
 
 
 def _exists(describe: Callable[[], Any]) -> bool:
@@ -131,22 +108,13 @@ def _exists(describe: Callable[[], Any]) -> bool:
     return True
 
 
-def _create(create: Callable[[], Any], describe: Callable[[], Any]) -> None:
-    # Another run of the same promotion may create it between our look and our call; names are content, so that is fine.
-    try:
-        create()
-    except ClientError as exc:
-        if exc.response["Error"]["Code"] in _DUPLICATE and _exists(describe):
-            return
-        raise
-
-
-def delete_release(sagemaker: SageMakerClient, config: str) -> None:
-    """Delete a release's endpoint config and model, as far as they exist. A rollback can make them again."""
-    deletions: tuple[Callable[[], Any], ...] = (
-        lambda: sagemaker.delete_endpoint_config(EndpointConfigName=config),
-        lambda: sagemaker.delete_model(ModelName=config),
-    )
+def delete_release(sagemaker: SageMakerClient, names: ModelNames, config: str, spec: ReleaseSpec) -> None:
+    """Delete a release's endpoint config and models, as far as they exist. A rollback can make them again."""
+    deletions: list[Callable[[], Any]] = [
+        partial(sagemaker.delete_model, ModelName=name) for name in release_requests.models(names, config, spec)
+    ]
+    if spec.kind != "batch":
+        deletions.insert(0, partial(sagemaker.delete_endpoint_config, EndpointConfigName=config))
     for delete in deletions:
         try:
             delete()
@@ -155,30 +123,10 @@ def delete_release(sagemaker: SageMakerClient, config: str) -> None:
                 raise
 
 
-def deployment_config(names: ModelNames, rollout: Rollout | None) -> dict[str, Any]:
-    """Blue/green, with the model's alarms as the reason to go back; without a rollout, at once and come what may.
+def start_update(sagemaker: SageMakerClient, names: ModelNames, config: str, request: dict[str, Any]) -> None:
+    """Begin to roll ``config`` out, unless it runs or is on its way already.
 
-    Source: "DeploymentConfig", SageMaker API reference.
-    """
-    if rollout is None:
-        at_once = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
-        return {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": at_once, "TerminationWaitInSeconds": 0}}
-    routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": rollout.bake_minutes * 60}
-    if rollout.strategy == "canary":
-        routing["Type"] = "CANARY"
-        routing["CanarySize"] = {"Type": "CAPACITY_PERCENT", "Value": rollout.canary_percent}
-    return {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": routing,
-            "TerminationWaitInSeconds": 60,
-            "MaximumExecutionTimeoutInSeconds": 3600 + 2 * rollout.bake_minutes * 60,
-        },
-        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in names.rollback_alarms]},
-    }
-
-
-def start_update(sagemaker: SageMakerClient, names: ModelNames, config: str, rollout: Rollout | None) -> None:
-    """Begin to roll ``config`` out, unless it runs or is on its way already; see :func:`deployment_config`.
+    ``request``: UpdateEndpoint as :func:`mlops_kit.release_requests.update` has it.
 
     Raises:
         ConflictError: the endpoint is busy with another config.
@@ -187,13 +135,7 @@ def start_update(sagemaker: SageMakerClient, names: ModelNames, config: str, rol
     if _on_its_way(names, state, config):
         return
     try:
-        sagemaker.update_endpoint(
-            EndpointName=names.endpoint,
-            EndpointConfigName=config,
-            RetainAllVariantProperties=True,  # or an autoscaled endpoint falls back to its initial instance count
-            ExcludeRetainedVariantProperties=[{"VariantPropertyType": "DataCaptureConfig"}],  # the release's own counts
-            DeploymentConfig=deployment_config(names, rollout),  # type: ignore[arg-type]
-        )
+        sagemaker.update_endpoint(**request)
     except ClientError:
         # Somebody may have started an update between our look and our call; SageMaker has no code of its own for that.
         if _on_its_way(names, require_endpoint(sagemaker, names), config):

@@ -5,25 +5,24 @@ What the version was made from (data commit, code commit, digest of the packed s
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit import registry
 from mlops_kit.aws import Cloud
-from mlops_kit.config import Model
+from mlops_kit.config import Model, Training
+from mlops_kit.config.source_archive import ENTRY_IN_JOB, pack
 from mlops_kit.datasets import refs
 from mlops_kit.errors import IntegrityError, JobError
 from mlops_kit.naming import DatasetKeys, ModelNames
+from mlops_kit.network import JobNetwork, read_network
 from mlops_kit.objects import Store, canonical_json, sha256_bytes
 from mlops_kit.promotion.plan import serving_environment
 from mlops_kit.registry import Lineage, ModelVersion
@@ -31,11 +30,10 @@ from mlops_kit.registry import Lineage, ModelVersion
 if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
 
-ENTRY = "training_entry.py"
-ENTRY_IN_JOB = "mlops_kit_training_entry.py"
-"""The kit's own entry point travels beside the team's code and runs it."""
+CODE_CHANNEL = "code"
+CODE_IN_JOB = f"/opt/ml/input/data/{CODE_CHANNEL}/sourcedir.tar.gz"
+"""Where the source lies in a container that cannot download it."""
 
-_LEFT_OUT = {"__pycache__", ".git", ".ipynb_checkpoints", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 _RUNNING = {"InProgress", "Stopping"}
 
 
@@ -51,30 +49,6 @@ class TrainingRequest:
 def resolve_data(lake: Store, model: Model, revision: str | None) -> str:
     """The commit to train on: the data set's main ref, or the one asked for."""
     return refs.resolve(lake, model.dataset, revision or refs.DEFAULT_REF)
-
-
-def pack(source_dir: Path) -> bytes:
-    """``sourcedir.tar.gz``: the team's directory and the kit's entry point; the same files give the same bytes."""
-    members = {
-        path.relative_to(source_dir).as_posix(): path.read_bytes()
-        for path in sorted(source_dir.rglob("*"))
-        if path.is_file() and not _LEFT_OUT & set(path.relative_to(source_dir).parts)
-    }
-    members[ENTRY_IN_JOB] = resources.files("mlops_kit.jobs").joinpath(ENTRY).read_bytes()
-    return deterministic_tar_gz(members)
-
-
-def deterministic_tar_gz(members: dict[str, bytes]) -> bytes:
-    import gzip
-
-    plain = io.BytesIO()
-    with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name in sorted(members):
-            info = tarfile.TarInfo(name)
-            info.size = len(members[name])
-            info.mode = 0o644
-            tar.addfile(info, io.BytesIO(members[name]))
-    return gzip.compress(plain.getvalue(), mtime=0)
 
 
 def code_commit(source_dir: Path) -> str:
@@ -116,7 +90,7 @@ def train(
     source_key = names.training_source_key(digest)
     artifacts.put_new(source_key, source, "application/gzip")
     job = names.training_job(now, sha256_bytes(f"{request.commit}{digest}{now.timestamp()}".encode()))
-    arguments = job_arguments(request, cloud, names, job, artifacts.uri(source_key))
+    arguments = job_arguments(request, cloud, names, job, artifacts.uri(source_key), read_network(artifacts))
     cloud.sagemaker.create_training_job(**arguments)
     tell(f"training job {job} on {model.dataset}@{request.commit[:12]}")
     done = wait(cloud.sagemaker, job, sleep=sleep, tell=tell)
@@ -144,11 +118,12 @@ def train(
 
 
 def job_arguments(
-    request: TrainingRequest, cloud: Cloud, names: ModelNames, job: str, source_uri: str
+    request: TrainingRequest, cloud: Cloud, names: ModelNames, job: str, source_uri: str, network: JobNetwork
 ) -> dict[str, Any]:
     """CreateTrainingJob's arguments: script mode, as SageMaker's framework images read it.
 
-    Source: SageMaker training toolkit, "script mode"; hyperparameter values are JSON texts.
+    A container downloads its source itself, unless it is isolated: then SageMaker brings the source in, as one more
+    channel. Source: SageMaker training toolkit, "script mode"; hyperparameter values are JSON texts.
     """
     model, training = request.model, request.model.training
     lake = cloud.store("lake")
@@ -157,13 +132,17 @@ def job_arguments(
         **training.hyperparameters,
         "label": model.label,
         "sagemaker_program": ENTRY_IN_JOB,
-        "sagemaker_submit_directory": source_uri,
+        "sagemaker_submit_directory": CODE_IN_JOB if network.isolated else source_uri,
         "sagemaker_container_log_level": 20,
         "sagemaker_region": cloud.environment.region,
     }
+    channels = [_channel("train", "ManifestFile", lake.uri(DatasetKeys(model.dataset).manifest(request.commit)))]
+    if network.isolated:
+        channels.append(_channel(CODE_CHANNEL, "S3Prefix", source_uri))
+    tags = cloud.environment.cost_tags | {"Model": model.name}
     return {
         "TrainingJobName": job,
-        "RoleArn": cloud.names.role_arn("training"),
+        "RoleArn": names.role_arn("training"),
         "AlgorithmSpecification": {
             "TrainingImage": training.image,
             "TrainingInputMode": "File",
@@ -171,18 +150,7 @@ def job_arguments(
         },
         "HyperParameters": {name: json.dumps(value) for name, value in hyperparameters.items()},
         "Environment": {"MLOPS_KIT_TRAIN_PROGRAM": training.entry_point},
-        "InputDataConfig": [
-            {
-                "ChannelName": "train",
-                "DataSource": {
-                    "S3DataSource": {
-                        "S3DataType": "ManifestFile",
-                        "S3Uri": lake.uri(DatasetKeys(model.dataset).manifest(request.commit)),
-                        "S3DataDistributionType": "FullyReplicated",
-                    }
-                },
-            }
-        ],
+        "InputDataConfig": channels,
         "OutputDataConfig": {
             "S3OutputPath": artifacts.uri(names.training_output_prefix),
             "KmsKeyId": cloud.names.key_alias,
@@ -192,8 +160,34 @@ def job_arguments(
             "InstanceCount": training.instance_count,
             "VolumeSizeInGB": training.volume_gb,
         },
-        "StoppingCondition": {"MaxRuntimeInSeconds": training.max_runtime_minutes * 60},
+        **_stopping(training),
+        **_placing(network),
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
     }
+
+
+def _channel(name: str, kind: str, uri: str) -> dict[str, Any]:
+    source = {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+
+def _stopping(training: Training) -> dict[str, Any]:
+    """How long the job may run and, on spare capacity, how long it may take with waiting for it."""
+    run = {"MaxRuntimeInSeconds": training.max_runtime_minutes * 60}
+    if training.wait_minutes is None:
+        return {"StoppingCondition": run}
+    return {
+        "StoppingCondition": {**run, "MaxWaitTimeInSeconds": training.wait_minutes * 60},
+        "EnableManagedSpotTraining": True,
+    }
+
+
+def _placing(network: JobNetwork) -> dict[str, Any]:
+    """In the VPC, if there is one; what its instances say to each other is encrypted there."""
+    placed: dict[str, Any] = {"EnableNetworkIsolation": network.isolated}
+    if network.vpc_config is not None:
+        placed |= {"VpcConfig": network.vpc_config, "EnableInterContainerTrafficEncryption": True}
+    return placed
 
 
 def wait(

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from mlops_kit.config import Environment, Project
 from stacks.bindings import Construct, LocalBackend, TerraformOutput, TerraformStack
+from stacks.boundary import Boundary
 from stacks.deploy_role import DeployRole
-from stacks.secure_bucket import SecureBucket
+from stacks.secure_bucket import Aging, SecureBucket
 from stacks.terraform_settings import STATE_KEY, configure
 
 STATE_VERSIONS_DAYS = 90
@@ -28,7 +29,7 @@ STATE_VERSIONS_DAYS = 90
 
 
 class BootstrapStack(TerraformStack):
-    """The state bucket, and with ``ci`` in the environment file the OIDC provider and the deploy role.
+    """The state bucket, the permission boundary, and with ``ci`` in the environment file CI's way in.
 
     ``local``: for the local cloud, with the state in the directory ``local_state``, or beside the stack.
     """
@@ -57,12 +58,18 @@ class BootstrapStack(TerraformStack):
             "state",
             name=names.state_bucket,
             arn=names.state_bucket_arn,
-            key_arn=None,
+            key=None,
             protect=True,  # in every environment: without its state, what was deployed is out of Terraform's reach
             statements=[],
-            expire_noncurrent_after_days=STATE_VERSIONS_DAYS,
+            aging=Aging(expire_noncurrent=STATE_VERSIONS_DAYS),
+            skip={
+                "CKV_AWS_18": "The logs bucket is part of the environment, which comes later",
+                "CKV_AWS_144": "The state describes what is in one region",
+                "CKV_AWS_145": "Terraform's backend asks for SSE-S3 on every write",
+            },
         )
         TerraformOutput(self, "state_bucket", value=bucket.id)
+        Boundary(self, "boundary", environment=environment)
         if environment.ci is not None:
             deploy = DeployRole(self, "deploy", environment=environment, ci=environment.ci)
             TerraformOutput(self, "deploy_role", value=deploy.role_arn)

@@ -15,6 +15,9 @@ versions can never delete it.
 
 Encryption is SSE-KMS with the environment's key, and a bucket key so that KMS is not asked for every object. Only the
 logs bucket has SSE-S3: S3 does not deliver access logs to a bucket whose default encryption is SSE-KMS.
+It does not log itself: each log would be the reason for the next.
+
+Every bucket reports its events to EventBridge.
 """
 
 from __future__ import annotations
@@ -24,9 +27,15 @@ from collections.abc import Sequence
 from mlops_kit.config import Environment
 from mlops_kit.naming import BUCKET_KINDS, BucketKind
 from stacks import policies
-from stacks.bindings import Construct, S3BucketLogging, S3BucketNotification, S3BucketObjectLock
+from stacks.bindings import Construct, S3BucketInventory, S3BucketLogging
 from stacks.policies import Statement, allow
-from stacks.secure_bucket import SecureBucket
+from stacks.secure_bucket import Aging, BucketKey, Lock, SecureBucket
+
+TIERED: tuple[BucketKind, ...] = ("lake", "artifacts")
+"""What grows for ever and is read less and less: moved to Intelligent-Tiering, and listed by the inventory."""
+LIST_BELOW = ("s3:ListBucket", "s3:ListBucketVersions")
+INVENTORY_PREFIX = "inventory"
+INVENTORY_FIELDS = ("ETag", "EncryptionStatus", "LastModifiedDate", "ReplicationStatus", "Size", "StorageClass")
 
 
 class DataLake(Construct):
@@ -36,67 +45,119 @@ class DataLake(Construct):
         self, scope: Construct, id_: str, *, environment: Environment, key_arn: str, readers: Sequence[Environment]
     ) -> None:
         super().__init__(scope, id_)
-        names, keep = environment.names, environment.retention
+        names = environment.names
+        key = BucketKey(key_arn, (names.key_alias, names.arn("kms", names.key_alias)))
         statements: dict[BucketKind, list[Statement]] = {
-            "lake": [s for reader in readers for s in _read_by_promoter(reader, environment, "lake")],
-            "artifacts": [s for reader in readers for s in _read_by_promoter(reader, environment, "artifacts")],
+            "lake": _read_by_promoters(readers, environment, "lake", "datasets/"),
+            "artifacts": _read_by_promoters(readers, environment, "artifacts", "models/"),
             "capture": [],
             "ledger": [_create_only(names.bucket_arn("ledger"))],
-            "logs": [_log_delivery(environment)],
+            "logs": [_log_delivery(environment), *_inventory_delivery(environment)],
         }
-        expires: dict[BucketKind, int] = {"capture": keep.capture_days, "logs": keep.logs_days}
         self.buckets: dict[BucketKind, SecureBucket] = {
             kind: SecureBucket(
                 self,
                 kind,
                 name=names.bucket(kind),
                 arn=names.bucket_arn(kind),
-                key_arn=None if kind == "logs" else key_arn,
+                key=None if kind == "logs" else key,
                 protect=environment.protect,
                 statements=statements[kind],
-                expire_after_days=expires.get(kind),
-                expire_noncurrent_after_days=None if kind == "ledger" else keep.noncurrent_days,
-                object_lock=kind == "ledger",
+                aging=aging(environment, kind),
+                lock=ledger_lock(environment) if kind == "ledger" else None,
+                skip=_not_applicable(environment, kind),
             )
             for kind in BUCKET_KINDS
         }
         self._watch(environment)
 
     def _watch(self, environment: Environment) -> None:
-        logs, lake, ledger = (self.buckets[kind] for kind in ("logs", "lake", "ledger"))
+        logs = self.buckets["logs"]
         for kind, bucket in self.buckets.items():
             if bucket is not logs:
-                S3BucketLogging(
-                    bucket,
-                    "access-logs",
-                    bucket=bucket.id,
-                    target_bucket=logs.id,
-                    target_prefix=f"{environment.names.bucket(kind)}/",
-                    depends_on=[logs.policy],  # S3 checks the permission to deliver when logging is turned on
-                )
-        S3BucketNotification(lake, "events", bucket=lake.id, eventbridge=True)
-        S3BucketObjectLock(
-            ledger,
-            "object-lock",
-            bucket=ledger.id,
-            rule={
-                "default_retention": {
-                    "mode": environment.retention.ledger_lock_mode,
-                    "days": environment.retention.ledger_lock_days,
-                }
-            },
-            depends_on=[ledger.versioning],
-        )
+                log_access(bucket, environment.names.bucket(kind), logs)
+        if (frequency := environment.storage.inventory) is not None:
+            for kind in TIERED:
+                _list_objects(self.buckets[kind], environment, frequency, logs)
 
 
-def _read_by_promoter(reader: Environment, environment: Environment, kind: BucketKind) -> list[Statement]:
+def _list_objects(bucket: SecureBucket, environment: Environment, frequency: str, logs: SecureBucket) -> None:
+    S3BucketInventory(
+        bucket,
+        "inventory",
+        bucket=bucket.id,
+        name="objects",
+        included_object_versions="All",
+        optional_fields=list(INVENTORY_FIELDS),
+        schedule={"frequency": frequency.title()},
+        destination={
+            "bucket": {
+                "bucket_arn": logs.arn,
+                "account_id": environment.account,
+                "format": "Parquet",
+                "prefix": INVENTORY_PREFIX,
+                "encryption": {"sse_s3": {}},
+            }
+        },
+        depends_on=[logs.policy],
+    )
+
+
+def log_access(bucket: SecureBucket, name: str, logs: SecureBucket) -> None:
+    S3BucketLogging(
+        bucket,
+        "access-logs",
+        bucket=bucket.id,
+        target_bucket=logs.id,
+        target_prefix=f"{name}/",
+        depends_on=[logs.policy],  # S3 checks the permission to deliver when logging is turned on
+        provider=bucket.provider,
+    )
+
+
+def aging(environment: Environment, kind: BucketKind) -> Aging:
+    """What becomes of a bucket's objects, and of their copies in the second region."""
+    keep = environment.retention
+    return Aging(
+        expire={"capture": keep.capture_days, "logs": keep.logs_days}.get(kind),
+        expire_noncurrent=None if kind == "ledger" else keep.noncurrent_days,
+        tier=environment.storage.tiering_after_days if kind in TIERED else None,
+    )
+
+
+def ledger_lock(environment: Environment) -> Lock:
+    return Lock(environment.retention.ledger_lock_mode, environment.retention.ledger_lock_days)
+
+
+SSE_S3_FOR_LOGS = {"CKV_AWS_145": "S3 delivers no access logs to a bucket whose default encryption is SSE-KMS"}
+NOT_REPLICATED = "Replication is a choice of the environment: storage.replicate_to"
+
+
+def _not_applicable(environment: Environment, kind: BucketKind) -> dict[str, str]:
+    """What policy scanners ask of every bucket and this one does not have."""
+    if kind == "logs":
+        return SSE_S3_FOR_LOGS | {"CKV_AWS_144": "Logs expire, and are not worth a copy"}
+    if kind == "capture":
+        return {"CKV_AWS_144": "Captured traffic expires, and is not worth a copy"}
+    return {} if environment.storage.replicate_to else {"CKV_AWS_144": NOT_REPLICATED}
+
+
+def _read_by_promoters(
+    readers: Sequence[Environment], environment: Environment, kind: BucketKind, prefix: str
+) -> list[Statement]:
+    """The next stages' promoters read what is below ``prefix``, and are not told what else there is."""
     arn = environment.names.bucket_arn(kind)
-    principal, condition = policies.promoter_of(reader)
-    who = f"PromoterOf{policies.sid(reader.name)}"
-    return [
-        allow(f"{who}Reads", policies.READ_OBJECTS, f"{arn}/*", principal=principal, conditions=condition),
-        allow(f"{who}Lists", policies.LIST_BUCKET, arn, principal=principal, conditions=condition),
-    ]
+    found = []
+    for reader in readers:
+        principal, condition = policies.promoter_of(reader)
+        below = condition | {"StringLike": {"s3:prefix": f"{prefix}*"}}
+        who = f"PromoterOf{policies.sid(reader.name)}"
+        found += [
+            allow(f"{who}Reads", policies.READ_OBJECTS, f"{arn}/{prefix}*", principal=principal, conditions=condition),
+            allow(f"{who}Lists", LIST_BELOW, arn, principal=principal, conditions=below),
+            allow(f"{who}Locates", ["s3:GetBucketLocation"], arn, principal=principal, conditions=condition),
+        ]
+    return found
 
 
 def _create_only(arn: str) -> Statement:
@@ -117,13 +178,37 @@ def _create_only(arn: str) -> Statement:
 
 def _log_delivery(environment: Environment) -> Statement:
     names = environment.names
+    return deliver_access_logs(
+        environment, names.bucket_arn("logs"), [names.bucket_arn(kind) for kind in BUCKET_KINDS if kind != "logs"]
+    )
+
+
+def deliver_access_logs(environment: Environment, logs_arn: str, sources: Sequence[str]) -> Statement:
     return allow(
         "DeliverAccessLogs",
         ["s3:PutObject"],
-        f"{names.bucket_arn('logs')}/*",
+        f"{logs_arn}/*",
         principal={"Service": "logging.s3.amazonaws.com"},
         conditions={
-            "StringEquals": {"aws:SourceAccount": names.account},
-            "ArnLike": {"aws:SourceArn": [names.bucket_arn(kind) for kind in BUCKET_KINDS if kind != "logs"]},
+            "StringEquals": {"aws:SourceAccount": environment.account},
+            "ArnLike": {"aws:SourceArn": list(sources)},
         },
     )
+
+
+def _inventory_delivery(environment: Environment) -> list[Statement]:
+    if environment.storage.inventory is None:
+        return []
+    names = environment.names
+    return [
+        allow(
+            "DeliverInventory",
+            ["s3:PutObject"],
+            f"{names.bucket_arn('logs')}/{INVENTORY_PREFIX}/*",
+            principal={"Service": "s3.amazonaws.com"},
+            conditions={
+                "StringEquals": {"aws:SourceAccount": names.account},
+                "ArnLike": {"aws:SourceArn": [names.bucket_arn(kind) for kind in TIERED]},
+            },
+        )
+    ]

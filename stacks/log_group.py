@@ -16,12 +16,22 @@ def retention(days: int) -> int:
     return next(offered for offered in RETENTIONS if offered >= days)
 
 
-def log_group(scope: Construct, id_: str, *, name: str, key_arn: str, keep_days: int, protect: bool) -> Any:
+def log_group(
+    scope: Construct,
+    id_: str,
+    *,
+    name: str,
+    key_arn: str,
+    keep_days: int,
+    protect: bool,
+    tags: dict[str, str] | None = None,
+) -> Any:
     return CloudwatchLogGroup(
         scope,
         id_,
         name=name,
         kms_key_id=key_arn,
         retention_in_days=retention(keep_days),
+        tags=tags,
         lifecycle={"prevent_destroy": True} if protect else None,
     )

@@ -1,133 +1,75 @@
-"""Where alarms go, when they go off, and the one page that shows an environment.
+"""The alarms of a model, and the one that sums them up.
 
-Each model has four alarms (``mlops_kit.naming.ALARM_KINDS``). Errors and latency also undo a release while it bakes.
-Drift is computed by the kit's own drift job, as custom metrics; the heartbeat alarm goes off when that job is silent,
-because a drift alarm without data would otherwise look like a model without drift.
+Which alarms a model has follows from how it is served and from its file (``Model.alarm_kinds``); what each looks at is
+in :mod:`stacks.alarm_settings`. Errors and latency also undo a release while it bakes.
+
+Every alarm is sent to the topic of all alarms. The composite alarm ``unhealthy`` goes off with the first of those that
+cannot wait until the morning, stays on until the last of them is over, and is the only one that pages: one incident,
+one page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mlops_kit.config import Environment, Model
-from mlops_kit.naming import DRIFT_NAMESPACE, ROLLBACK_ALARM_KINDS, VARIANT, AlarmKind
-from stacks import policies
-from stacks.bindings import CloudwatchMetricAlarm, Construct, SnsTopic, SnsTopicPolicy, SnsTopicSubscription
-from stacks.policies import allow
+from mlops_kit.naming import ROLLBACK_ALARM_KINDS, AlarmKind
+from stacks.alarm_settings import settings
+from stacks.alarm_topics import AlarmTopics
+from stacks.bindings import CloudwatchCompositeAlarm, CloudwatchMetricAlarm, Construct, Resource
+from stacks.terraform_settings import model_tags
 
-HOUR = 3600
-ENDPOINT_NAMESPACE = "AWS/SageMaker"
-
-
-class AlarmTopic(Construct):
-    """The encrypted topic that every alarm of the environment is sent to; the owner gets it by e-mail."""
-
-    def __init__(self, scope: Construct, id_: str, *, environment: Environment, key_arn: str) -> None:
-        super().__init__(scope, id_)
-        names = environment.names
-        topic = SnsTopic(self, "topic", name=names.alarm_topic, kms_master_key_id=key_arn)
-        self.arn: str = topic.arn
-        arn = names.arn("sns", names.alarm_topic)
-        SnsTopicPolicy(
-            self,
-            "policy",
-            arn=self.arn,
-            policy=policies.document(
-                allow(
-                    "AlarmsPublish",
-                    ["sns:Publish"],
-                    arn,
-                    principal={"Service": "cloudwatch.amazonaws.com"},
-                    conditions={
-                        "StringEquals": {"aws:SourceAccount": names.account},
-                        "ArnLike": {"aws:SourceArn": names.arn("cloudwatch", f"alarm:{names.prefix}-*")},
-                    },
-                ),
-                policies.tls_only(arn, "sns:Publish"),
-            ),
-        )
-        SnsTopicSubscription(self, "owner", topic_arn=self.arn, protocol="email", endpoint=environment.owner)
+PAGING: tuple[AlarmKind, ...] = (
+    "errors",
+    "latency",
+    "latency-p50",
+    "overhead",
+    "cpu",
+    "memory",
+    "disk",
+    "quiet",
+    "backlog",
+    "model-quality",
+    "batch-failed",
+)
+"""What cannot wait. Drift, data quality and failed training are work for the day."""
 
 
 class ModelAlarms(Construct):
     """The alarms of one model. ``rollback`` are those that undo a deployment."""
 
-    def __init__(self, scope: Construct, id_: str, *, environment: Environment, model: Model, topic_arn: str) -> None:
+    def __init__(
+        self, scope: Construct, id_: str, *, environment: Environment, model: Model, topics: AlarmTopics
+    ) -> None:
         super().__init__(scope, id_)
         names = model.names(environment.names)
-        alarms = {
-            kind: CloudwatchMetricAlarm(
+        alarms: dict[AlarmKind, Resource] = {}
+        for kind in model.alarm_kinds:
+            if kind == "unhealthy":
+                continue
+            watched = settings(kind, environment, model)
+            alarms[kind] = CloudwatchMetricAlarm(
                 self,
                 kind,
                 alarm_name=names.alarm(kind),
-                alarm_actions=[topic_arn],
-                ok_actions=[topic_arn],
-                **settings,
+                alarm_description=f"{watched.pop('about')} Runbook: {environment.runbooks}/{kind}.md",
+                alarm_actions=[topics.arn],
+                ok_actions=[topics.arn],
+                tags=model_tags(model),
+                **watched,
             )
-            for kind, settings in _settings(environment, model).items()
-        }
-        self.rollback: Sequence[Any] = [alarms[kind] for kind in ROLLBACK_ALARM_KINDS]
-
-
-def _settings(environment: Environment, model: Model) -> dict[AlarmKind, dict[str, Any]]:
-    names, limits, drift = model.names(environment.names), model.alarms, model.drift
-    endpoint = {
-        "namespace": ENDPOINT_NAMESPACE,
-        "dimensions": {"EndpointName": names.endpoint, "VariantName": VARIANT},
-        "period": limits.period_minutes * 60,
-        "evaluation_periods": 1,
-        "comparison_operator": "GreaterThanOrEqualToThreshold",
-        "treat_missing_data": "notBreaching",  # no requests, no errors
-    }
-    drift_metric = {
-        "namespace": DRIFT_NAMESPACE,
-        "dimensions": {"Environment": environment.name, "Model": model.name},
-    }
-    where = f"{model.name} --in {environment.name}"
-    return {
-        "errors": {
-            **endpoint,
-            "metric_name": "Invocation5XXErrors",
-            "statistic": "Average",  # each request counts 0 or 1, so the average is the error rate
-            "threshold": limits.error_rate_percent / 100,
-            "alarm_description": f"{names.endpoint} answers at least {limits.error_rate_percent:g} % of its requests "
-            f"with 5xx. Read the log group {names.endpoint_log_group}; undo the release with "
-            f"`mlops-kit rollback {where}`.",
-        },
-        "latency": {
-            **endpoint,
-            "metric_name": "ModelLatency",
-            "extended_statistic": "p99",
-            "threshold": limits.latency_p99_ms * 1000,  # CloudWatch counts microseconds
-            "alarm_description": f"1 % of the requests to {names.endpoint} take the model {limits.latency_p99_ms} ms "
-            f"or longer. Compare with its traffic on the dashboard {environment.names.dashboard}: raise "
-            f"autoscaling.max_instances, or undo the release with `mlops-kit rollback {where}`.",
-        },
-        "drift": {
-            **drift_metric,
-            "metric_name": "PsiMax",
-            "statistic": "Maximum",
-            "period": drift.window_minutes * 60,
-            "evaluation_periods": drift.windows,
-            "datapoints_to_alarm": drift.breaching_windows,
-            "comparison_operator": "GreaterThanOrEqualToThreshold",
-            "threshold": drift.psi_threshold,
-            "treat_missing_data": "notBreaching",  # the heartbeat alarm is about missing data
-            "alarm_description": f"The requests to {names.endpoint} no longer look like the data it was trained on: "
-            f"the PSI of some feature is {drift.psi_threshold:g} or more. See which: `mlops-kit drift run {where}`. "
-            "Then correct the source of the data, or train on newer data.",
-        },
-        "drift-heartbeat": {
-            **drift_metric,
-            "metric_name": "Heartbeat",
-            "statistic": "SampleCount",
-            "period": HOUR,
-            "evaluation_periods": drift.heartbeat_hours,
-            "comparison_operator": "LessThanThreshold",
-            "threshold": 1,
-            "treat_missing_data": "breaching",  # missing data is what this alarm is about
-            "alarm_description": f"No drift run of {names.endpoint} was heard of for {drift.heartbeat_hours} hours, so "
-            f"nobody knows whether it drifts. Start one with `mlops-kit drift run {where}` and read what it says.",
-        },
-    }
+        self.rollback: Sequence[Resource] = [alarms[kind] for kind in ROLLBACK_ALARM_KINDS if kind in alarms]
+        paging = [kind for kind in PAGING if kind in alarms] or list(alarms)
+        CloudwatchCompositeAlarm(
+            self,
+            "unhealthy",
+            alarm_name=names.alarm("unhealthy"),
+            alarm_description=f"{model.name} in {environment.name} is unhealthy: at least one of the alarms "
+            f"{', '.join(paging)} is on. See which: `mlops-kit alarms --in {environment.name}`. "
+            f"Runbook: {environment.runbooks}/unhealthy.md",
+            alarm_rule=" OR ".join(f'ALARM("{names.alarm(kind)}")' for kind in paging),
+            alarm_actions=[topics.pager_arn],
+            ok_actions=[topics.pager_arn],
+            tags=model_tags(model),
+            depends_on=[alarms[kind] for kind in paging],
+        )

@@ -37,7 +37,7 @@ LIST_BUCKET = ("s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions")
 _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<repository>[^:@]+)[:@]"
 )
-_ECR_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+ECR_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 
 def document(*statements: Statement) -> str:
@@ -129,7 +129,7 @@ def pull_images(names: EnvironmentNames, images: Iterable[str]) -> list[Statemen
     if not repositories:
         return []
     return [
-        allow("PullImages", _ECR_PULL, repositories),
+        allow("PullImages", ECR_PULL, repositories),
         allow("LogInToRegistries", ["ecr:GetAuthorizationToken"], "*"),  # this action has no resource
     ]
 
@@ -144,6 +144,56 @@ def use_key(names: EnvironmentNames, key_arn: str) -> list[Statement]:
             ["kms:CreateGrant"],
             key_arn,
             conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
+        ),
+    ]
+
+
+def use_interfaces(
+    names: EnvironmentNames, subnets: Sequence[str] = (), security_groups: Sequence[str] = ()
+) -> list[Statement]:
+    """Put jobs and endpoints into a VPC: SageMaker makes their network interfaces in the execution role's name.
+
+    With ``subnets`` and ``security_groups`` (ids) into those and no others. Their account is left open, because a
+    network that is shared with this account belongs to another one.
+
+    Source: "SageMaker AI roles", execution role permissions for CreateModel and the jobs.
+    """
+
+    def arns(kind: str, ids: Sequence[str]) -> list[str]:
+        return [f"arn:{names.partition}:ec2:{names.region}:*:{kind}/{id_}" for id_ in ids]
+
+    interfaces = names.arn("ec2", "network-interface/*")
+    here: Conditions | None = {"ArnLike": {"ec2:Subnet": arns("subnet", subnets)}} if subnets else None
+    return [
+        allow(
+            "MakeInterfaces",
+            ["ec2:CreateNetworkInterface"],
+            [
+                interfaces,
+                *(arns("security-group", security_groups) or [names.arn("ec2", "security-group/*")]),
+                *(arns("subnet", subnets) or [names.arn("ec2", "subnet/*")]),
+            ],
+        ),
+        allow(
+            "LendInterfaces",
+            [
+                "ec2:CreateNetworkInterfacePermission",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DeleteNetworkInterfacePermission",
+            ],
+            interfaces,
+            conditions=here,
+        ),
+        allow(  # none of them has a resource
+            "SeeNetwork",
+            [
+                "ec2:DescribeDhcpOptions",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSubnets",
+                "ec2:DescribeVpcs",
+            ],
+            "*",
         ),
     ]
 

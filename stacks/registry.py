@@ -1,4 +1,4 @@
-"""The model registry: one package group a model, readable by the promoter of the next stage."""
+"""The model registry: a package group and an image repository a model; the next stage's promoter reads the groups."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from mlops_kit.config import Environment, Model
 from mlops_kit.naming import ModelNames
 from stacks import policies
 from stacks.bindings import Construct, SagemakerModelPackageGroup, SagemakerModelPackageGroupPolicy
+from stacks.image_repository import ImageReplication, ImageRepository
 from stacks.policies import Statement, allow
+from stacks.terraform_settings import model_tags
 
 
 class ModelRegistry(Construct):
-    """The package groups of an environment."""
+    """The package groups and image repositories of an environment."""
 
     def __init__(
         self,
@@ -22,15 +24,20 @@ class ModelRegistry(Construct):
         environment: Environment,
         models: Sequence[Model],
         readers: Sequence[Environment],
+        source: Environment | None,
+        key_arn: str,
     ) -> None:
         super().__init__(scope, id_)
+        ImageReplication(self, "image-replication", environment=environment, readers=readers, source=source)
         for model in models:
+            ImageRepository(self, f"{model.name}-images", environment=environment, model=model, key_arn=key_arn)
             names = model.names(environment.names)
             group = SagemakerModelPackageGroup(
                 self,
                 model.name,
                 model_package_group_name=names.package_group,
                 model_package_group_description=f"Versions of {model.name} in {environment.name}",
+                tags=model_tags(model),
                 lifecycle={"prevent_destroy": True} if environment.protect else None,
             )
             if readers:

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,15 @@ def processes_in(directory: Path) -> list[str]:
     return [" ".join(line) for line in found if any(str(directory) in part for part in line)]
 
 
-def copy_project(to: Path) -> Path:
+def story_calls(project: Path) -> Path:
+    """The record of every API call of the demo, and of nothing that a test called later."""
+    return project / "story.jsonl"
+
+
+def copy_project(to: Path, source: Path = ROOT, files: Sequence[str] = ("environments", "examples")) -> Path:
     """A project of its own, with the checkout's tools: what one edits or deploys in it touches nothing else."""
-    for name in ("environments", "examples"):
-        shutil.copytree(ROOT / name, to / name)
+    for name in files:
+        shutil.copytree(source / name, to / name)
     shutil.copy(ROOT / "cdktf.json", to)
     for name in (".venv", "node_modules", "stacks"):
         if (ROOT / name).exists():
@@ -76,8 +82,8 @@ class Cli:
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def ok(self, *arguments: str) -> Done:
-        done = self(*arguments)
+    def ok(self, *arguments: str, env: dict[str, str] | None = None) -> Done:
+        done = self(*arguments, env=env)
         assert done.code == 0, f"mlops-kit {' '.join(arguments)} ended with {done.code}:\n{done.err}\n{done.out}"
         return done
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from mlops_kit.local.lifecycle import RECORD_VARIABLE
 from mlops_kit.local.state import Layout
-from tests.cloud import Cli, copy_project, free_port, processes_in
+from tests.cloud import Cli, copy_project, free_port, processes_in, story_calls
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +34,17 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     """The local cloud as the demo leaves it, deployed by real Terraform: shared, because deploying takes minutes.
 
+    IAM is enforced, and every API call of the story recorded.
+
     In production the demo has released version 1, then version 2, and has rolled back to 1; staging runs version 2.
     """
     project = copy_project(tmp_path_factory.mktemp("cloud"))
     cli = Cli(project)
-    done = cli("demo", "--keep", "--port", str(free_port()))
+    record = project / "calls.jsonl"
+    done = cli("demo", "--keep", "--enforce-iam", "--port", str(free_port()), env={RECORD_VARIABLE: str(record)})
     try:
         assert done.code == 0, f"the demo ended with {done.code}:\n{done.out[-6000:]}\n{done.err[-6000:]}"
+        shutil.copy(record, story_calls(project))
         yield cli
     finally:
         cli("local", "down")
@@ -70,6 +75,7 @@ def bare_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 SHARED = {
     "tests/cli/": "cloud",
     "tests/e2e/test_interruption.py": "cloud",
+    "tests/e2e/test_permissions.py": "cloud",
     "tests/e2e/test_story.py": "cloud",
     "tests/local_cloud/": "server",
     "tests/stacks/": "stacks",

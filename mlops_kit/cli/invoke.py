@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from mlops_kit import invoking
 from mlops_kit.cli import options
 from mlops_kit.cli.session import Session, tell
+from mlops_kit.errors import UsageError
 
 
 @click.command()
@@ -26,13 +28,30 @@ from mlops_kit.cli.session import Session, tell
 )
 @options.cloud
 def command(session: Session, model: str, environment: str, path: Path, batch_size: int) -> None:
-    """Send the rows of a CSV file to MODEL's endpoint and print one answer a row, in order."""
+    """Send the rows of a CSV file to MODEL's endpoint and print one answer a row, in order.
+
+    An asynchronous endpoint gets them by way of S3, and may need minutes to start an instance first. A batch model has
+    no endpoint.
+    """
     stage = session.environment(environment)
     config = session.project.model(model, stage)
+    names = config.names(stage.names)
+    if not config.serving.has_endpoint:
+        batch = config.serving.batch
+        raise UsageError(
+            f"{model} is served in batches and has no endpoint to ask.",
+            hint=f"Put files into s3://{stage.names.bucket('lake')}/{batch.input_prefix or names.raw_prefix}; the next "
+            f"job, at {batch.schedule} ({batch.timezone}), writes its answers below {names.predictions_prefix}.",
+        )
     rows = invoking.read_rows(path, config.label)
     cloud = session.cloud(stage)
+    if config.serving.kind == "async":
+        capture = cloud.store("capture")
+        answers = invoking.invoke_async(cloud.runtime, capture, names, rows, batch_size, sleep=time.sleep)
+    else:
+        answers = invoking.invoke(cloud.runtime, names, rows, batch_size)
     sent = 0
-    for answer in invoking.invoke(cloud.runtime, stage.names.model(model), rows, batch_size):
+    for answer in answers:
         click.echo(answer, nl=False)
         sent += 1
     tell(f"{len(rows)} rows in {sent} requests")

@@ -23,11 +23,13 @@ def command() -> None:
     type=click.IntRange(1, 65535),
     help=f"Port to listen on, on this machine only. Default: {state.DEFAULT_PORT}.",
 )
+@options.enforce_iam
 @click.option("--no-deploy", is_flag=True, help="Only start it; deploy with `npx cdktf deploy`, see `local env`.")
 @click.pass_context
-def up(ctx: click.Context, port: int | None, no_deploy: bool) -> None:
+def up(ctx: click.Context, port: int | None, enforce_iam: bool, no_deploy: bool) -> None:
     """Start the local cloud and deploy every environment to it. Running it again applies what has changed."""
-    running = lifecycle.up(Session(ctx.find_root().obj).project, port, tell, apply=not no_deploy)
+    project = Session(ctx.find_root().obj).project
+    running = lifecycle.up(project, port, tell, apply=not no_deploy, enforce_iam=enforce_iam)
     click.echo(running.url)
 
 

@@ -35,6 +35,9 @@ def cloud(function: F) -> F:
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 yes = click.option("--yes", "-y", is_flag=True, help="Do not ask before writing to the last stage.")
+enforce_iam = click.option(
+    "--enforce-iam", is_flag=True, help="Let roles do only what their policies allow, as on AWS."
+)
 first_stage = click.option("--env", "environment", help="The environment. Default: the first stage.")
 in_environment = click.option("--in", "environment", required=True, help="The environment.")
 to_environment = click.option("--to", "to", required=True, help="The environment to promote to.")

@@ -57,7 +57,11 @@ def _show(planned: ModelPlan, tell: Callable[[str], None]) -> None:
         tell(f"  {'have' if item.present else 'copy'}     {item.name} ({render.size(item.size)})")
     tell(f"  {'have' if planned.registered else 'register'} {wanted.model} in {wanted.target.name}")
     running = f"{incumbent.id} (version {incumbent.version})" if incumbent else "the initial model"
-    tell(f"  deploy   {planned.config}, replacing {running}")
+    tell(f"  deploy   {planned.config} ({planned.spec.kind}), replacing {running}")
+    if planned.spec.shadow is not None:
+        tell(
+            f"  shadow   {wanted.model}@{planned.spec.shadow.version}, {planned.spec.shadow.percent} % of the requests"
+        )
     for verdict in planned.verdicts:
         tell(f"  gate     {verdict.gate}: {'passed' if verdict.passed else 'REFUSED'}, {verdict.reason}")
 

@@ -15,21 +15,22 @@ from mlops_kit.status import ModelStatus
 @options.as_json
 @options.cloud
 def command(session: Session, environment: str | None, as_json: bool) -> None:
-    """Show every endpoint, the release it runs, and the alarms that went off."""
+    """Show every endpoint and batch schedule, the release it runs, and the alarms that went off."""
     stages = session.project.stages if environment is None else (session.environment(environment),)
     found: list[ModelStatus] = []
     for stage in stages:
         cloud = session.cloud(stage)
-        found.extend(status.read(cloud, model) for model in stage.models)
+        found.extend(status.read(cloud, model) for model in session.project.models_in(stage))
     if as_json:
         render.as_json(found)
         return
     render.table(
-        ["ENVIRONMENT", "MODEL", "ENDPOINT", "RELEASE", "VERSION", "DATA", "ALARMS"],
+        ["ENVIRONMENT", "MODEL", "KIND", "ENDPOINT", "RELEASE", "VERSION", "DATA", "ALARMS"],
         [
             (
                 s.environment,
                 s.model,
+                s.kind,
                 s.endpoint,
                 _release(s),
                 s.release.version if s.release else "-",

@@ -21,15 +21,26 @@ BY_NATURE = ("name", "account", "promotes_from")
 ENVIRONMENT_SAFETY: Mapping[str, str] = {
     "protect": "whether Terraform may destroy what holds data",
     "operators": "who may promote from outside the account",
+    "access.data_scientists": "who may experiment from outside the account",
+    "access.approvers": "who may approve from outside the account",
+    "access.auditors": "who may audit from outside the account",
     "ci": "which repository may deploy",
     "retention.ledger_lock_days": "how long the record of releases cannot be deleted",
     "retention.ledger_lock_mode": "whether an administrator can lift that lock",
+    "network.mode": "whether jobs and endpoints have a way to the internet",
+    "network.isolation": "whether containers can send data anywhere",
+    "network.existing": "whose network jobs and endpoints run in",
+    "off_hours": "when endpoints are gone",
+    "storage.replicate_to": "whether data and releases survive the loss of a region",
 }
 """Setting of an environment, with all below it -> what it protects: the reason a reviewer has to look at it."""
 
 MODEL_SAFETY: Mapping[str, str] = {
     "gates": "what a version has to prove before it gets in",
+    "training.limits": "what a training job may cost at most",
+    "serving.kind": "how a model answers, and what undoes a bad release of it",
     "serving.rollout.strategy": "how much traffic a bad release reaches",
+    "serving.rollout.bake_minutes": "how long the alarms may undo a release",
 }
 """The same for the settings of a model."""
 

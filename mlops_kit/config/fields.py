@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network
 from typing import Annotated, Any
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from mlops_kit.config.schedule import check_schedule
 from mlops_kit.naming import NAME_PATTERN
 
 
@@ -72,6 +75,25 @@ FileName = Annotated[
     str, _matching(re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.py"), "the name of a Python file like 'train.py'")
 ]
 Percent = Annotated[int, Field(ge=1, le=100)]
+Text = Annotated[str, Field(min_length=1, max_length=256), _matching(re.compile(r"[\w .:/=+@-]+"), "a tag's value")]
+DefinitionFile = Annotated[
+    str,
+    _matching(re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.json"), "the name of a JSON file beside the model file"),
+]
+SubnetId = Annotated[str, _matching(re.compile(r"subnet-[0-9a-f]{8,17}"), "the id of a subnet like 'subnet-0a1b2c3d'")]
+SecurityGroupId = Annotated[
+    str, _matching(re.compile(r"sg-[0-9a-f]{8,17}"), "the id of a security group like 'sg-0a1b2c3d'")
+]
+AnomalyMonitorArn = Annotated[
+    str,
+    _matching(re.compile(r"arn:[a-z-]+:ce::\d{12}:anomalymonitor/[\w-]+"), "the ARN of a cost anomaly monitor"),
+]
+Prefix = Annotated[
+    str,
+    _matching(
+        re.compile(r"(?!/)[\w.=/-]{1,512}/"), "a prefix in the lake bucket: no slash at its start, one at its end"
+    ),
+]
 
 
 def _regex(value: str) -> str:
@@ -85,6 +107,32 @@ def _regex(value: str) -> str:
 
 
 MetricRegex = Annotated[str, AfterValidator(_regex)]
+
+
+def _cidr(value: str) -> str:
+    try:
+        network = IPv4Network(value)
+    except ValueError as exc:
+        raise ValueError(f"{value!r} is not an IPv4 network like '10.40.0.0/16': {exc}") from exc
+    if not network.is_private:
+        raise ValueError(f"{value!r} is not private address space (RFC 1918)")
+    if not 16 <= network.prefixlen <= 26:
+        raise ValueError(f"{value!r} has a /{network.prefixlen} mask; a network here has /16 to /26")
+    return value
+
+
+Cidr = Annotated[str, AfterValidator(_cidr)]
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f"{value!r} is not a time zone like 'Europe/Berlin' or 'UTC'")
+    return value
+
+
+Timezone = Annotated[str, AfterValidator(_timezone)]
+Schedule = Annotated[str, AfterValidator(check_schedule)]
+"""A cron or rate expression of EventBridge Scheduler."""
 
 LIST = BeforeValidator(_tuple)
 """Turns YAML lists into tuples, so that frozen models are frozen all the way down."""

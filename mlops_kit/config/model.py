@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from mlops_kit.config.fields import LIST, FileName, Frozen, ImageUri, InstanceType, MetricRegex, Name, Percent
-from mlops_kit.naming import EnvironmentNames, ModelNames
+from mlops_kit.config.fields import (
+    LIST,
+    DefinitionFile,
+    FileName,
+    Frozen,
+    ImageUri,
+    InstanceType,
+    MetricRegex,
+    Name,
+    Schedule,
+    Timezone,
+)
+from mlops_kit.config.serving import Serving
+from mlops_kit.config.watching import Alarms, Drift
+from mlops_kit.naming import AlarmKind, EnvironmentNames, ModelNames
 
-LOCAL_STORAGE = re.compile(r"[a-z]+\d[a-z]*d[a-z]*|g5|g6e?|gr6|p5[a-z]*|trn\d[a-z]*|i\d[a-z]*")
-"""Instance families with local NVMe disks: a ``d`` after the generation (m5d, g4dn), and accelerators."""
+
+class TrainingLimits(Frozen):
+    """The most that a training job of a model may ask for, whoever starts it and by whatever way. IAM holds it."""
+
+    instance_types: Annotated[tuple[InstanceType, ...], LIST, Field(min_length=1, max_length=20)]
+    max_instances: Annotated[int, Field(ge=1, le=100)] = 1
+    max_runtime_minutes: Annotated[int, Field(ge=1, le=28 * 24 * 60)] = 24 * 60
 
 
 class Training(Frozen):
@@ -24,63 +41,54 @@ class Training(Frozen):
     instance_count: Annotated[int, Field(ge=1, le=20)] = 1
     volume_gb: Annotated[int, Field(ge=1, le=16384)] = 30
     max_runtime_minutes: Annotated[int, Field(ge=1, le=28 * 24 * 60)] = 60
+    spot: bool = False
+    """Train on spare capacity: up to 90 % cheaper, and the job may wait for it or be interrupted."""
+    max_wait_minutes: Annotated[int, Field(ge=1, le=28 * 24 * 60)] | None = None
+    """With ``spot``: how long the job may take, waiting included. Absent: twice max_runtime_minutes."""
+    limits: TrainingLimits | None = None
+    """Absent: exactly the instance type, count and run time above."""
+    pipeline: DefinitionFile | None = None
+    """The model's SageMaker pipeline, as a definition file beside the model file. Absent: no pipeline."""
     hyperparameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
     metrics: dict[str, MetricRegex] = Field(default_factory=dict)
     """Metric name -> regular expression with one group; the last match in the job's log is the metric's value."""
 
-
-class Autoscaling(Frozen):
-    """Target tracking on requests per instance and minute, between two instance counts."""
-
-    min_instances: Annotated[int, Field(ge=1, le=100)] = 1
-    max_instances: Annotated[int, Field(ge=1, le=100)] = 2
-    requests_per_instance_per_minute: Annotated[int, Field(ge=1)] = 1000
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.max_instances < self.min_instances:
-            raise ValueError(
-                f"max_instances ({self.max_instances}) is smaller than min_instances ({self.min_instances})"
-            )
-        return self
-
-
-class Rollout(Frozen):
-    """How traffic moves to a new release, and how long the alarms are watched before the old one is let go."""
-
-    strategy: Literal["all_at_once", "canary"] = "all_at_once"
-    canary_percent: Annotated[int, Field(ge=5, le=50)] = 10
-    """Share of the capacity that the canary gets. SageMaker allows at most half."""
-    bake_minutes: Annotated[int, Field(ge=1, le=60)] = 5
-
-
-class Serving(Frozen):
-    """The endpoint. ``entry_point`` holds ``model_fn`` and friends, and lies in the training's ``source_dir``."""
-
-    entry_point: FileName = "inference.py"
-    image: ImageUri | None = None
-    """Absent: the training image serves as well, as the framework images do."""
-    instance_type: InstanceType = "ml.m5.large"
-    autoscaling: Autoscaling = Autoscaling()
-    capture_percent: Percent = 100
-    rollout: Rollout = Rollout()
+    @property
+    def allowed(self) -> TrainingLimits:
+        """What a job of this model may ask for: what IAM lets it have."""
+        return self.limits or TrainingLimits(
+            instance_types=(self.instance_type,),
+            max_instances=self.instance_count,
+            max_runtime_minutes=self.max_runtime_minutes,
+        )
 
     @property
-    def has_local_storage(self) -> bool:
-        """Whether the instances bring NVMe disks of their own.
-
-        Those are encrypted in hardware, and SageMaker refuses an endpoint config that names a KMS key for them
-        (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html, ``KmsKeyId``).
-        """
-        family = self.instance_type.split(".")[1]
-        return LOCAL_STORAGE.fullmatch(family) is not None
+    def wait_minutes(self) -> int | None:
+        """``MaxWaitTimeInSeconds`` in minutes; None for a job that does not wait for spare capacity."""
+        return (self.max_wait_minutes or 2 * self.max_runtime_minutes) if self.spot else None
 
     @model_validator(mode="after")
-    def _canary_fits(self) -> Self:
-        if self.rollout.strategy == "canary" and self.autoscaling.min_instances < 2:
+    def _within_limits(self) -> Self:
+        allowed = self.allowed
+        if self.instance_type not in allowed.instance_types:
             raise ValueError(
-                "a canary needs at least 2 instances, because it may take at most half of them: raise "
-                "autoscaling.min_instances to 2 or choose rollout.strategy all_at_once"
+                f"instance_type {self.instance_type!r} is not among limits.instance_types: "
+                f"{', '.join(allowed.instance_types)}"
+            )
+        if self.instance_count > allowed.max_instances:
+            raise ValueError(f"instance_count ({self.instance_count}) is over limits.max_instances")
+        if self.max_runtime_minutes > allowed.max_runtime_minutes:
+            raise ValueError(f"max_runtime_minutes ({self.max_runtime_minutes}) is over limits.max_runtime_minutes")
+        return self
+
+    @model_validator(mode="after")
+    def _waits_long_enough(self) -> Self:
+        if self.max_wait_minutes is not None and not self.spot:
+            raise ValueError("max_wait_minutes is for spot training, and spot is false")
+        if self.max_wait_minutes is not None and self.max_wait_minutes < self.max_runtime_minutes:
+            raise ValueError(
+                f"max_wait_minutes ({self.max_wait_minutes}) has to include max_runtime_minutes "
+                f"({self.max_runtime_minutes})"
             )
         return self
 
@@ -99,39 +107,24 @@ class MetricGate(Frozen):
         return self
 
 
-class Drift(Frozen):
-    """When captured traffic counts as drifted away from the training data.
+class Retraining(Frozen):
+    """What starts the model's pipeline by itself, and how long it then rests."""
 
-    ``psi_threshold``: population stability index of the worst feature; 0.1 is commonly read as "look", 0.2 as "act"
-    (Siddiqi, Credit Risk Scorecards, 2006). The alarm goes off when ``breaching_windows`` of the last ``windows``
-    windows breach, and when no drift run was heard of for ``heartbeat_hours``.
-    """
+    on_data: bool = False
+    """When the data set's ``ref`` moves."""
+    on_drift: bool = False
+    """When the model's drift alarm goes off, in this environment or in one that is promoted to from here."""
+    schedule: Schedule | None = None
+    timezone: Timezone = "UTC"
+    ref: Name = "main"
+    """What the pipeline trains on."""
+    cooldown_hours: Annotated[int, Field(ge=1, le=30 * 24)] = 24
+    """No second start within this time, whatever the reason: drift that training does not cure must not train for
+    ever."""
 
-    psi_threshold: Annotated[float, Field(gt=0)] = 0.2
-    window_minutes: Literal[5, 10, 15, 30, 60] = 60
-    breaching_windows: Annotated[int, Field(ge=1)] = 1
-    windows: Annotated[int, Field(ge=1)] = 3
-    minimum_rows: Annotated[int, Field(ge=1)] = 200
-    """Windows with fewer rows are not judged: with 100 rows of 30 undrifted features, the worst PSI passes 0.25 one
-    time in five; with 200 rows, practically never."""
-    heartbeat_hours: Annotated[int, Field(ge=1, le=24)] = 24
-
-    @model_validator(mode="after")
-    def _n_of_m(self) -> Self:
-        if self.breaching_windows > self.windows:
-            raise ValueError(f"breaching_windows ({self.breaching_windows}) is larger than windows ({self.windows})")
-        if self.windows * self.window_minutes > 24 * 60:
-            raise ValueError("windows x window_minutes is more than a day; CloudWatch looks back at most one day")
-        return self
-
-
-class Alarms(Frozen):
-    """Bounds of the endpoint's own alarms. ``error_rate``: share of requests answered 5xx, in percent."""
-
-    error_rate_percent: Annotated[float, Field(gt=0, le=100)] = 5.0
-    latency_p99_ms: Annotated[int, Field(ge=1)] = 1000
-    """99th percentile of the model's own latency, in milliseconds (CloudWatch counts microseconds)."""
-    period_minutes: Annotated[int, Field(ge=1, le=60)] = 1
+    @property
+    def automatic(self) -> bool:
+        return self.on_data or self.on_drift or self.schedule is not None
 
 
 class Model(Frozen):
@@ -146,6 +139,54 @@ class Model(Frozen):
     gates: Annotated[tuple[MetricGate, ...], LIST] = ()
     drift: Drift = Drift()
     alarms: Alarms = Alarms()
+    retraining: Retraining = Retraining()
+    monthly_usd: Annotated[int, Field(ge=1)] | None = None
+    """A budget of the model's own, over what is tagged with it. Absent: only the environment has one."""
+
+    @property
+    def alarm_kinds(self) -> tuple[AlarmKind, ...]:
+        """Which alarms the model has, as it is served and as its file asks for; ``unhealthy`` sums up the others."""
+        serving, alarms = self.serving, self.alarms
+        wanted: dict[AlarmKind, bool] = {
+            "errors": serving.has_endpoint,
+            "latency": serving.has_endpoint,
+            "latency-p50": serving.has_endpoint and alarms.latency_p50_ms is not None,
+            "overhead": serving.has_endpoint and alarms.overhead_p99_ms is not None,
+            "cpu": serving.has_instances and alarms.cpu_percent is not None,
+            "memory": serving.has_instances and alarms.memory_percent is not None,
+            "disk": serving.has_instances and alarms.disk_percent is not None,
+            "quiet": serving.has_endpoint and alarms.quiet_minutes is not None,
+            "backlog": serving.kind == "async",
+            "drift": self.is_watched_for_drift,
+            "drift-heartbeat": self.is_watched_for_drift,
+            "data-quality": self.is_watched_for_drift,
+            "model-quality": alarms.quality is not None,
+            "batch-failed": serving.kind == "batch",
+            "training-failed": True,
+            "pipeline-failed": self.training.pipeline is not None,
+            "unhealthy": True,
+        }
+        return tuple(kind for kind, has in wanted.items() if has)
+
+    @property
+    def is_watched_for_drift(self) -> bool:
+        """Whether there is captured traffic to compare with the training data."""
+        return self.serving.is_captured
+
+    @model_validator(mode="after")
+    def _retraining_has_a_pipeline(self) -> Self:
+        if self.retraining.automatic and self.training.pipeline is None:
+            raise ValueError("retraining starts the model's pipeline, and training.pipeline names none")
+        return self
+
+    @model_validator(mode="after")
+    def _drift_has_traffic(self) -> Self:
+        if self.drift.schedule is not None and not self.is_watched_for_drift:
+            raise ValueError(
+                f"drift.schedule: SageMaker captures no traffic of kind {self.serving.kind!r}, so there is nothing to "
+                "compare"
+            )
+        return self
 
     @property
     def serving_image(self) -> str:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from mlops_kit.config import pipeline
 from mlops_kit.config import source as yaml_source
 from mlops_kit.config.environment import Environment
 from mlops_kit.config.model import Model
@@ -71,6 +72,11 @@ class Project:
         """Where the team's training and inference code lies."""
         return (self.root / DIRECTORY / "models" / model.training.source_dir).resolve()
 
+    def pipeline_file(self, model: Model) -> Path | None:
+        """The model's pipeline definition; None without one."""
+        name = model.training.pipeline
+        return self.root / DIRECTORY / "models" / name if name else None
+
 
 def find_root(start: Path) -> Path:
     """The nearest directory, upwards from ``start``, that has an ``environments`` directory."""
@@ -113,10 +119,12 @@ def load_project(root: Path) -> Project:
         if (source := _read(path, root, problems)) is not None
     }
     models = _models(directory, environments, sources, model_sources, problems)
+    problems.extend(_misplaced(environments, models, sources, model_sources))
     stages = _stages(environments, sources, problems)
     problems.extend(_shared_accounts(environments, sources))
     for environment in environments.values():
-        for text in check_lengths(environment.names, environment.models):
+        replicated = environment.storage.replicate_to is not None
+        for text in check_lengths(environment.names, environment.models, replicated=replicated):
             problems.append(sources[environment.name].problem(("project",), text))
     if problems:
         raise ConfigError(problems)
@@ -183,6 +191,7 @@ def _models(
                     source.problem(("name",), f"name is {model.name!r}, but the file is {name + '.yaml'!r}")
                 )
             problems.extend([*_source_problems(directory, model, merged), *_gate_problems(model, merged)])
+            problems.extend(_pipeline_problems(directory, model, merged))
 
     for environment in environments.values():
         for index, name in enumerate(environment.models):
@@ -211,6 +220,17 @@ def _source_problems(directory: Path, model: Model, source: Source) -> list[Prob
     ]
 
 
+def _pipeline_problems(directory: Path, model: Model, source: Source) -> list[Problem]:
+    name = model.training.pipeline
+    if name is None:
+        return []
+    path = directory / "models" / name
+    if not path.is_file():
+        text = f"training.pipeline: there is no file {name!r} beside the model file"
+        return [source.problem(("training", "pipeline"), text)]
+    return pipeline.check(path, f"{DIRECTORY}/models/{name}", model)
+
+
 def _gate_problems(model: Model, source: Source) -> list[Problem]:
     known = ", ".join(sorted(model.training.metrics)) or "none"
     return [
@@ -221,6 +241,38 @@ def _gate_problems(model: Model, source: Source) -> list[Problem]:
         for index, gate in enumerate(model.gates)
         if gate.metric not in model.training.metrics
     ]
+
+
+def _misplaced(
+    environments: dict[str, Environment],
+    models: dict[tuple[str, str], Model],
+    sources: dict[str, Source],
+    model_sources: dict[str, Source],
+) -> list[Problem]:
+    """What a model wants and its environment rules out; both files are right on their own."""
+    found = []
+    for environment in environments.values():
+        for index, name in enumerate(environment.models):
+            model = models.get((environment.name, name))
+            if model is None:
+                continue
+            where = sources[environment.name]
+            if model.serving.kind == "serverless" and environment.network.mode == "vpc":
+                text = (
+                    f"models: {name!r} is served serverless, which SageMaker does not offer inside a VPC; "
+                    f"network.mode is 'vpc'"
+                )
+                found.append(where.problem(("models", index), text))
+            if model.alarms.quiet_minutes is not None and environment.off_hours is not None:
+                text = f"off_hours: {name!r} has alarms.quiet_minutes, which would go off whenever its endpoint is gone"
+                found.append(where.problem(("off_hours",), text))
+            if model.monthly_usd is not None and model.monthly_usd > environment.budget.monthly_usd:
+                text = (
+                    f"monthly_usd ({model.monthly_usd}) is over budget.monthly_usd of {environment.name} "
+                    f"({environment.budget.monthly_usd})"
+                )
+                found.append(model_sources[name].problem(("monthly_usd",), text))
+    return found
 
 
 def _shared_accounts(environments: dict[str, Environment], sources: dict[str, Source]) -> list[Problem]:

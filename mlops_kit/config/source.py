@@ -55,6 +55,11 @@ def read(path: Path, shown_as: str) -> Source:
         raw = path.read_bytes()
     except OSError as exc:
         raise ConfigError([Problem(shown_as, 1, f"cannot be read: {exc.strerror}")]) from exc
+    return parse(raw, shown_as)
+
+
+def parse(raw: bytes, shown_as: str) -> Source:
+    """As :func:`read`, of what has been read."""
     if len(raw) > MAX_BYTES:
         raise ConfigError([Problem(shown_as, 1, f"is {len(raw)} bytes; at most {MAX_BYTES} are read")])
     try:

@@ -1,16 +1,17 @@
 """A report -> CloudWatch metrics, in as few requests as the service allows.
 
-==========  ============================  ===============================================================
-metric      dimensions                    value, at
-==========  ============================  ===============================================================
-Psi         Environment, Model, Feature   the feature's PSI, at the start of its window
-PsiMax      Environment, Model            the largest PSI of the features, at the start of its window
-Rows        Environment, Model            rows in the window, at its start
-Heartbeat   Environment, Model            1, now: also when there was no traffic, and last of all, so that it
-                                          says that everything before it arrived
-==========  ============================  ===============================================================
+================  ============================  =========================================================
+metric            dimensions                    value, at
+================  ============================  =========================================================
+Psi               Environment, Model, Feature   the feature's PSI, at the start of its window
+PsiMax            Environment, Model            the largest PSI of the features, at the start of its window
+Rows              Environment, Model            rows in the window, at its start
+MalformedPercent  Environment, Model            share of the window's rows that could not be read, 0 to 100
+Heartbeat         Environment, Model            1, now: also when there was no traffic, and last of all, so
+                                                that it says that everything before it arrived
+================  ============================  =========================================================
 
-Windows that were not judged have ``Rows`` only. A window that is measured again is published again: read these metrics
+Windows that were not judged have no PSI. A window that is measured again is published again: read these metrics
 with the statistic ``Maximum``. Limits: CloudWatch API reference, PutMetricData and Dimension.
 """
 
@@ -25,6 +26,7 @@ from mlops_kit.drift.report import DriftReport
 from mlops_kit.naming import DRIFT_NAMESPACE
 
 if TYPE_CHECKING:
+    from types_boto3_cloudwatch.literals import StandardUnitType
     from types_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
 MAX_METRICS = 1000
@@ -35,6 +37,7 @@ MAX_AGE = timedelta(days=14)
 """CloudWatch refuses older timestamps."""
 MAX_DIMENSION = 1024
 
+_UNITS: dict[str, StandardUnitType] = {"Rows": "Count", "MalformedPercent": "Percent"}
 _PRINTABLE = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _METRIC_BYTES = 400
 """What a metric takes beside its dimensions' values."""
@@ -66,6 +69,8 @@ def metric_data(report: DriftReport, *, now: datetime) -> Iterator[MetricDatumTy
         if window.worst is not None:
             yield _datum("PsiMax", window.worst.psi, window.start, model)
         yield _datum("Rows", window.rows, window.start, model)
+        if received := window.rows + window.malformed:
+            yield _datum("MalformedPercent", 100 * window.malformed / received, window.start, model)
     yield _datum("Heartbeat", 1, now, model)
 
 
@@ -102,5 +107,5 @@ def _datum(name: str, value: float, at: datetime, dimensions: dict[str, str]) ->
         "Dimensions": [{"Name": key, "Value": text} for key, text in dimensions.items()],
         "Timestamp": at,
         "Value": float(value),
-        "Unit": "Count" if name == "Rows" else "None",
+        "Unit": _UNITS.get(name, "None"),
     }

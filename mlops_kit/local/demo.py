@@ -42,9 +42,11 @@ class ClaimError(MlopsKitError):
 class Demo:
     """Runs commands, shows them, and checks what they did."""
 
-    def __init__(self, project: Project, port: int | None, out: Callable[[str], None]) -> None:
+    def __init__(
+        self, project: Project, port: int | None, out: Callable[[str], None], *, enforce_iam: bool = False
+    ) -> None:
         self._project = project
-        self._port = port
+        self._up = [*(["--port", str(port)] if port else []), *(["--enforce-iam"] if enforce_iam else [])]
         self._out = out
         self._directory = project.root / ".mlops-kit" / "demo"
         self._claims = 0
@@ -58,7 +60,7 @@ class Demo:
         started = time.monotonic()
         self._title("An empty cloud: three environments, deployed by Terraform")
         self._command("local", "down")
-        self._command("local", "up", *(["--port", str(self._port)] if self._port else []))
+        self._command("local", "up", *self._up)
         self._out("$ export MLOPS_KIT_LOCAL=1")
         os.environ["MLOPS_KIT_LOCAL"] = "1"
         try:

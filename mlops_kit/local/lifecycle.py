@@ -30,15 +30,19 @@ from mlops_kit.local.terraform import Event, Terraform
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
+RECORD_VARIABLE = "MLOPS_KIT_LOCAL_RECORD"
+"""Names a file for the record of all API calls; for tests, which compare it with the policies."""
 
 Tell = Callable[[str], None]
 
 
-def up(project: Project, port: int | None, tell: Tell, *, apply: bool = True) -> Running:
+def up(project: Project, port: int | None, tell: Tell, *, apply: bool = True, enforce_iam: bool = False) -> Running:
     """Bring the local cloud up and apply every environment to it.
 
+    With ``enforce_iam``, roles may only do what their policies allow.
+
     Raises:
-        UsageError: the port is taken, or Terraform or its provider is missing.
+        UsageError: the port is taken, Terraform or its provider is missing, or a cloud runs that does not enforce IAM.
         ServiceError: Terraform failed; the server keeps running, so that it can be looked at and tried again.
     """
     layout = Layout(project.root)
@@ -50,10 +54,14 @@ def up(project: Project, port: int | None, tell: Tell, *, apply: bool = True) ->
             raise UsageError(
                 f"The local cloud already runs on port {running.port}.", hint="Stop it first: `mlops-kit local down`."
             )
+        if enforce_iam and not running.enforces_iam:
+            raise UsageError(
+                "The local cloud already runs, without enforcing IAM.", hint="Stop it first: `mlops-kit local down`."
+            )
         tell(f"the local cloud is already running at {running.url}")
     else:
         down(layout, tell=lambda line: None)
-        running = _start(layout, port or state.DEFAULT_PORT, tell)
+        running = _start(layout, port or state.DEFAULT_PORT, tell, enforce_iam=enforce_iam)
     if not apply:
         return running
     tell("synthesizing the stacks")
@@ -64,7 +72,7 @@ def up(project: Project, port: int | None, tell: Tell, *, apply: bool = True) ->
     return running
 
 
-def _start(layout: Layout, port: int, tell: Tell) -> Running:
+def _start(layout: Layout, port: int, tell: Tell, *, enforce_iam: bool) -> Running:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -76,16 +84,22 @@ def _start(layout: Layout, port: int, tell: Tell) -> Running:
     for stale in (layout.server, layout.synthesized, layout.terraform_state):
         shutil.rmtree(stale, ignore_errors=True)  # the cloud they describe is gone
     layout.server.mkdir(parents=True)
+    flags = ["--enforce-iam"] if enforce_iam else []
+    if record := os.environ.get(RECORD_VARIABLE):
+        flags += ["--record", str(Path(record).absolute())]
     with layout.log.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mlops_kit.local.server", "--port", str(port), "--directory", str(layout.server)],
+            [
+                *(sys.executable, "-m", "mlops_kit.local.server"),
+                *("--port", str(port), "--directory", str(layout.server), *flags),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=layout.project,
         )
-    running = Running(process.pid, port)
+    running = Running(process.pid, port, enforces_iam=enforce_iam)
     running.write(layout)
     deadline = time.monotonic() + START_SECONDS
     while state.health(running.url) is None:

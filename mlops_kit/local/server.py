@@ -1,10 +1,11 @@
 """The local cloud's process: moto's server with the overlay, on the loopback interface, until it is told to stop.
 
-Usage: ``python -m mlops_kit.local.server --port N --directory DIR [--speedup 60]``
+Usage: ``python -m mlops_kit.local.server --port N --directory DIR [--speedup 60] [--enforce-iam] [--record FILE]``
 
 Runs in the foreground and logs to standard error; ``mlops-kit local up`` runs it in the background. It ends with
 SIGTERM or SIGINT and takes every child process with it; if it is killed, they end by themselves. State is in memory
-only. ``GET /_mlops-kit/health`` answers once it is ready. Exit status: 0 stopped, 1 cannot start, 2 wrong arguments.
+only. ``GET /_mlops-kit/health`` answers once it is ready; ``POST /_mlops-kit/schedules/<group>/<name>/fire`` invokes
+the target of a schedule now. Exit status: 0 stopped, 1 cannot start, 2 wrong arguments.
 """
 
 from __future__ import annotations
@@ -44,7 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("botocore", "boto3", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        serve(options.port, options.directory.resolve(), options.speedup)
+        serve(
+            options.port,
+            options.directory.resolve(),
+            options.speedup,
+            enforce_iam=options.enforce_iam,
+            record=options.record,
+        )
     except PortInUseError:
         log.error("port %d is in use; choose another one with --port", options.port)  # noqa: TRY400  # one line
         return 1
@@ -61,6 +68,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--speedup", type=float, default=DEFAULT_SPEEDUP, help="divides the waits of deployments (default: 60)"
     )
+    parser.add_argument("--enforce-iam", action="store_true", help="refuse what no policy allows")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="append every API call to FILE, one JSON line each")
     parser.add_argument("--verbose", action="store_true", help="log every request")
     options = parser.parse_args(arguments)
     if options.speedup <= 0:
@@ -68,7 +77,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def serve(port: int, directory: Path, speedup: float) -> None:
+def serve(port: int, directory: Path, speedup: float, *, enforce_iam: bool = False, record: Path | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
@@ -88,13 +97,15 @@ def serve(port: int, directory: Path, speedup: float) -> None:
     from mlops_kit.local import overlay
     from mlops_kit.local.compute import runtime
     from mlops_kit.local.compute.processes import Supervisor
-    from mlops_kit.local.overlay import accounts, alarms, unsupported
+    from mlops_kit.local.overlay import accounts, alarms, iam, schedule_firing, unsupported
 
     directory.mkdir(parents=True, exist_ok=True)
     overlay.install()
+    iam.watch(enforce=enforce_iam, record=record)
     supervisor = Supervisor()
     moto_app = DomainDispatcherApplication(create_backend_app)
-    app = _with_health(accounts.refuse_unknown_keys(unsupported.explain(moto_app)), supervisor)
+    mended_app = schedule_firing.with_fire(accounts.refuse_unknown_keys(unsupported.explain(moto_app)))
+    app = _with_health(mended_app, supervisor)
     bound.listen(BACKLOG)
     server = make_server(HOST, port, app, threaded=True, request_handler=MotoRequestHandler, fd=bound.fileno())
     server.daemon_threads = True
@@ -102,6 +113,7 @@ def serve(port: int, directory: Path, speedup: float) -> None:
     current = runtime.Runtime(directory, url, speedup, supervisor)
     runtime.configure(current)
     alarms.start_evaluating(current)
+    schedule_firing.start_firing()
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

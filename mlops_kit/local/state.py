@@ -53,11 +53,13 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A local cloud that was started: its process, its port, and the environments that were applied."""
+    """A local cloud that was started: its process and port, the environments that were applied, and whether roles may
+    only do what their policies allow."""
 
     pid: int
     port: int
     applied: tuple[str, ...] = ()
+    enforces_iam: bool = False
 
     @property
     def url(self) -> str:
@@ -74,7 +76,7 @@ def read(layout: Layout) -> Running | None:
     """What the state file says; None if there is none. Whether it still runs is for :func:`health` to say."""
     try:
         data = json.loads(layout.state_file.read_text())
-        return Running(data["pid"], data["port"], tuple(data["applied"]))
+        return Running(data["pid"], data["port"], tuple(data["applied"]), bool(data.get("enforces_iam")))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError) as exc:

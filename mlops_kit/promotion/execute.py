@@ -17,6 +17,7 @@ from mlops_kit.config import Rollout
 from mlops_kit.errors import DeploymentError
 from mlops_kit.naming import ModelNames
 from mlops_kit.promotion import gates, ledger
+from mlops_kit.promotion.deploy import deploy
 from mlops_kit.promotion.ledger import Event, Ledger, Release
 from mlops_kit.promotion.plan import ModelPlan
 from mlops_kit.registry import ModelVersion
@@ -73,36 +74,25 @@ def roll_out(
 
     A release that the ledger already calls current is only verified. A failed deployment is recorded, then raised.
     """
-    sagemaker, names, tell = deployment.cloud.sagemaker, deployment.names, deployment.tell
     release = event.release
-    book = Ledger(deployment.cloud.store("ledger"), names)
-    serving.create_release(sagemaker, names, release.config, release.spec)
-    tell(f"deploying {release.config} to {names.endpoint}")
-    serving.start_update(sagemaker, names, release.config, deployment.rollout)
-    last = ""
-
-    def tell_once(state: serving.EndpointState) -> None:
-        nonlocal last
-        if state.status != last:
-            last = state.status
-            tell(f"  endpoint is {state.status}")
-
+    running = ledger.current(events)
+    book = Ledger(deployment.cloud.store("ledger"), deployment.names)
     try:
-        serving.wait(sagemaker, names, release.config, sleep=deployment.sleep, on_state=tell_once)
+        deploy(release, deployment, running)
     except DeploymentError as exc:
         book.append(events, event.model_copy(update={"outcome": "failed", "detail": exc.message}))
         raise
-    tell(f"verified: {names.endpoint} runs {release.config}")
     if version is not None and version.status != registry.APPROVED:
-        registry.approve(sagemaker, version, f"Released as {release.id} by {event.actor}")
-    running = ledger.current(events)
+        registry.approve(deployment.cloud.sagemaker, version, f"Released as {release.id} by {event.actor}")
     if running is not None and running.id == release.id:
         return next(e for e in reversed(events) if e.outcome == "succeeded" and e.release.id == release.id)
     recorded = book.append(events, event)
     old = ledger.superseded((*events, recorded), KEPT_RELEASES)
     if old is not None:
-        serving.delete_release(sagemaker, old.config)
-        tell(f"removed the config of {old.id}; only the last {KEPT_RELEASES} before the current one are kept")
+        serving.delete_release(deployment.cloud.sagemaker, deployment.names, old.config, old.spec)
+        deployment.tell(
+            f"removed the config of {old.id}; only the last {KEPT_RELEASES} before the current one are kept"
+        )
     return recorded
 
 

@@ -9,10 +9,11 @@ state.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
+from mlops_kit.config.serving import ServingKind
 from mlops_kit.errors import ConflictError, IntegrityError, NotFoundError, UsageError
 from mlops_kit.naming import ModelNames
 from mlops_kit.objects import Store, canonical_json, sha256_bytes
@@ -22,17 +23,74 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ServerlessSpec(_Record):
+    """Kind ``serverless``: what SageMaker may use for it."""
+
+    memory_mb: int
+    max_concurrency: int
+    provisioned_concurrency: int | None = None
+
+
+class AsynchronousSpec(_Record):
+    """Kind ``async``: how many requests an instance works on at the same time."""
+
+    concurrent_per_instance: int
+
+
+class BatchSpec(_Record):
+    """Kind ``batch``: what the scheduled job reads, and how. ``input_prefix`` lies in the lake bucket."""
+
+    input_prefix: str
+    content_type: str
+    max_payload_mb: int
+
+
+class ShadowSpec(_Record):
+    """Another version that gets copies of requests; ``version`` is registered in the same environment."""
+
+    version: int
+    image: str
+    artifact_uri: str
+    percent: int
+    instance_type: str
+    instance_count: int
+
+
 class ReleaseSpec(_Record):
-    """Everything a release's SageMaker model and endpoint config are made from: enough to make them again."""
+    """Everything a release's SageMaker model and endpoint config are made from: enough to make them again.
+
+    What came later has a default and is left out where it has that default. So an event that was written before looks
+    the same when it is written again: its digest is part of the chain, and its config's name is a digest too.
+    """
 
     image: str
     artifact_uri: str
     environment: dict[str, str]
     instance_type: str
+    """Empty for kind ``serverless``."""
     instance_count: int
     capture_percent: int
+    """Counts for kind ``realtime``; the others are not captured."""
     encrypt_volume: bool
-    """False only for instances with local disks, which encrypt themselves and refuse a key."""
+    """False for instances with local disks, which encrypt themselves and refuse a key, and where there are none."""
+    kind: ServingKind = "realtime"
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    isolated: bool = False
+    """Whether the container has no network at all."""
+    serverless: ServerlessSpec | None = None
+    asynchronous: AsynchronousSpec | None = None
+    batch: BatchSpec | None = None
+    shadow: ShadowSpec | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        return {
+            name: value
+            for name, value in handler(self).items()
+            if fields[name].is_required() or getattr(self, name) != fields[name].default
+        }
 
 
 class Release(_Record):

@@ -11,12 +11,23 @@ from mlops_kit.config import Model
 from mlops_kit.datasets.read import exists
 from mlops_kit.errors import IntegrityError
 from mlops_kit.naming import ModelNames
+from mlops_kit.network import JobNetwork, read_network
 from mlops_kit.objects import Store
 from mlops_kit.promotion import gates, ledger
-from mlops_kit.promotion.ledger import Event, Ledger, Release, ReleaseSpec, Verdict
+from mlops_kit.promotion.ledger import (
+    AsynchronousSpec,
+    BatchSpec,
+    Event,
+    Ledger,
+    Release,
+    ReleaseSpec,
+    ServerlessSpec,
+    ShadowSpec,
+    Verdict,
+)
 from mlops_kit.promotion.request import PromotionRequest
 from mlops_kit.registry import ModelVersion
-from mlops_kit.serving import release_name
+from mlops_kit.release_requests import release_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ def plan(request: PromotionRequest, model: Model, cloud: Cloud) -> ModelPlan:
     """Plan with the eyes of the target's promoter role, ``cloud``: it may read the source and nothing else there.
 
     Raises:
-        NotFoundError: no such version in the source.
+        NotFoundError: no such version in the source, or the version in the shadow is not registered in the target.
         IntegrityError: an object of the version is missing.
     """
     source_names = request.source.names.model(request.model)
@@ -71,7 +82,14 @@ def plan(request: PromotionRequest, model: Model, cloud: Cloud) -> ModelPlan:
     sha256 = version.lineage.artifact_sha256
     if not sha256:
         raise IntegrityError(f"{version.arn} does not say which artifact it is: its metadata has no artifact_sha256.")
-    spec = release_spec(model, names, target.uri(names.artifact_key(sha256)))
+    wanted = model.serving.shadow
+    spec = release_spec(
+        model,
+        names,
+        target.uri(names.artifact_key(sha256)),
+        network=read_network(target),
+        shadow=registry.read_version(cloud.sagemaker, names, wanted.version) if wanted is not None else None,
+    )
     events = Ledger(cloud.store("ledger"), names).events()
     metrics = _metrics(source, source_names.metrics_key(sha256))
     evidence = gates.Evidence(
@@ -95,16 +113,55 @@ def plan(request: PromotionRequest, model: Model, cloud: Cloud) -> ModelPlan:
     )
 
 
-def release_spec(model: Model, names: ModelNames, artifact_uri: str) -> ReleaseSpec:
-    """How this environment serves an artifact."""
+def release_spec(
+    model: Model, names: ModelNames, artifact_uri: str, *, network: JobNetwork, shadow: ModelVersion | None
+) -> ReleaseSpec:
+    """How this environment serves an artifact. ``shadow``: the version that ``serving.shadow`` names."""
+    serving, kind = model.serving, model.serving.kind
+    serverless = kind == "serverless"  # SageMaker offers neither VPC nor isolation, and there are no instances
+    counts = serving.batch.instance_count if kind == "batch" else serving.autoscaling.min_instances
     return ReleaseSpec(
+        kind=kind,
         image=model.serving_image,
         artifact_uri=artifact_uri,
         environment=serving_environment(model, names.environment.region),
-        instance_type=model.serving.instance_type,
-        instance_count=model.serving.autoscaling.min_instances,
-        capture_percent=model.serving.capture_percent,
-        encrypt_volume=not model.serving.has_local_storage,
+        instance_type="" if serverless else serving.instance_type,
+        instance_count=0 if serverless else counts,
+        capture_percent=serving.capture_percent if serving.is_captured else 0,
+        encrypt_volume=not serverless and not serving.has_local_storage,
+        subnets=() if serverless else network.subnets,
+        security_groups=() if serverless else network.security_groups,
+        isolated=network.isolated and not serverless,
+        serverless=ServerlessSpec(**serving.serverless.model_dump()) if serverless else None,
+        asynchronous=(
+            AsynchronousSpec(concurrent_per_instance=serving.asynchronous.concurrent_per_instance)
+            if kind == "async"
+            else None
+        ),
+        batch=(
+            BatchSpec(
+                input_prefix=serving.batch.input_prefix or names.raw_prefix,
+                content_type=serving.batch.content_type,
+                max_payload_mb=serving.batch.max_payload_mb,
+            )
+            if kind == "batch"
+            else None
+        ),
+        shadow=_shadow(model, shadow) if shadow is not None else None,
+    )
+
+
+def _shadow(model: Model, version: ModelVersion) -> ShadowSpec | None:
+    wanted = model.serving.shadow
+    if wanted is None:
+        return None
+    return ShadowSpec(
+        version=version.version,
+        image=version.image,
+        artifact_uri=version.artifact_uri,
+        percent=wanted.percent,
+        instance_type=wanted.instance_type or model.serving.instance_type,
+        instance_count=wanted.instance_count,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlops_kit.errors import UsageError
 from mlops_kit.promotion import ledger
 from mlops_kit.promotion.execute import Deployment, roll_out
 from mlops_kit.promotion.ledger import Event, Ledger, Release
@@ -19,9 +20,20 @@ class RollbackPlan:
 
 
 def plan(book: Ledger, wanted: str | None = None) -> RollbackPlan:
-    """To the release before the current one, or to the release ``wanted``; reads only the ledger."""
+    """To the release before the current one, or to the release ``wanted``; reads only the ledger.
+
+    Raises:
+        UsageError: nothing to go back to, or it was served in another way.
+    """
     events = book.events()
-    return RollbackPlan(ledger.current(events), ledger.rollback_target(events, wanted), events)
+    current, target = ledger.current(events), ledger.rollback_target(events, wanted)
+    if current is not None and current.spec.kind != target.spec.kind:
+        raise UsageError(
+            f"{target.id} was served as {target.spec.kind!r}, and {current.id} is served as {current.spec.kind!r}: one "
+            "cannot be turned into the other.",
+            hint=f"Release its version {target.version} again with `mlops-kit promote model`.",
+        )
+    return RollbackPlan(current, target, events)
 
 
 def execute(plan: RollbackPlan, deployment: Deployment) -> Event:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from mlops_kit.local.compute import archives, layout
+from mlops_kit.local.compute import archives, sources
 from mlops_kit.local.compute.training import failure_reason, final_metrics
 from tests.local_cloud.support import DEV, REGION, ROLE, Server, eventually, new_bucket, tar_gz, unique
 
@@ -160,6 +160,72 @@ def test_network_isolation_takes_the_credentials_away(jobs: Jobs) -> None:
     assert not [name for name in env if name.startswith("AWS_")]
 
 
+@pytest.mark.parametrize("submitted", ["/opt/ml/input/data/code/sourcedir.tar.gz", "/opt/ml/input/data/code"])
+def test_the_code_may_come_through_a_channel(jobs: Jobs, submitted: str) -> None:
+    key = "sources/sourcedir.tar.gz" if submitted.endswith(".tar.gz") else "sources/train.py"
+    body = tar_gz({"train.py": REPORT}) if submitted.endswith(".tar.gz") else REPORT.encode()
+    jobs.s3.put_object(Bucket=jobs.bucket, Key=key, Body=body)
+    job = jobs.ended(
+        jobs.start(
+            "raise SystemExit('the code of the S3 location ran')",
+            EnableNetworkIsolation=True,
+            HyperParameters={"sagemaker_submit_directory": submitted},
+            InputDataConfig=[
+                jobs.channel("S3Prefix", "data/"),
+                {**jobs.channel("S3Prefix", "sources/"), "ChannelName": "code"},
+            ],
+        )
+    )
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    report = json.loads(jobs.artifact(job)["report.json"])
+    assert "train.py" in report["cwd"]
+    assert report["files"] == {"a.csv": "a", "deep/b.csv": "b"}
+    assert not [name for name in report["env"] if name.startswith("AWS_")]
+    module_dir = Path(report["env"]["SM_MODULE_DIR"])
+    assert module_dir.is_relative_to(Path(report["env"]["SM_CHANNEL_CODE"]))
+
+
+@pytest.mark.parametrize("submitted", ["/opt/ml/input/data/code/none.tar.gz", "/opt/ml/../../etc", "/etc"])
+def test_a_submitted_directory_that_is_not_in_the_container(jobs: Jobs, submitted: str) -> None:
+    job = jobs.ended(jobs.start("print(1)", HyperParameters={"sagemaker_submit_directory": submitted}))
+    assert "is not in the container" in job["FailureReason"]
+
+
+def test_settings_without_effect_here_are_described_as_they_were_given(jobs: Jobs) -> None:
+    settings: dict[str, Any] = {
+        "EnableInterContainerTrafficEncryption": True,
+        "EnableManagedSpotTraining": True,
+        "StoppingCondition": {"MaxRuntimeInSeconds": 300, "MaxWaitTimeInSeconds": 600},
+        "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
+    }
+    name = jobs.start("print(1)", **settings)
+    job = jobs.ended(name)
+    assert {key: job[key] for key in settings} == settings
+    with pytest.raises(ClientError, match="Invalid MaxWaitTimeInSeconds"):
+        jobs.start("print(1)", **{**settings, "StoppingCondition": {"MaxRuntimeInSeconds": 300}})
+
+
+def test_lists_are_sorted_filtered_and_cut(jobs: Jobs) -> None:
+    prefix = unique("list")
+    for suffix in ("b", "a", "c"):
+        jobs.ended(jobs.start("print(1)", f"{prefix}-{suffix}"))
+
+    def names(**arguments: Any) -> list[str]:
+        pages = jobs.sagemaker.get_paginator("list_training_jobs").paginate(
+            NameContains=prefix, PaginationConfig={"PageSize": 2}, **arguments
+        )
+        return [s["TrainingJobName"].removeprefix(f"{prefix}-") for p in pages for s in p["TrainingJobSummaries"]]
+
+    assert names() == ["b", "a", "c"]
+    assert names(SortBy="Name") == ["a", "b", "c"]
+    assert names(SortBy="Name", SortOrder="Descending") == ["c", "b", "a"]
+    assert names(StatusEquals="Failed") == []
+    hour = timedelta(hours=1)
+    assert names(CreationTimeAfter=datetime.now(UTC) - hour, LastModifiedTimeBefore=datetime.now(UTC) + hour) == names()
+    assert names(CreationTimeBefore=datetime.now(UTC) - hour) == []
+    assert names(LastModifiedTimeAfter=datetime.now(UTC) + hour) == []
+
+
 def test_describe_answers_with_the_request_and_the_results(jobs: Jobs) -> None:
     name = jobs.start(REPORT)
     job = jobs.ended(name)
@@ -291,7 +357,7 @@ def test_what_cannot_be_run_is_refused_when_it_is_asked_for(jobs: Jobs) -> None:
     ],
 )
 def test_where_an_object_is_put(key: str, prefix: str, expected: str) -> None:
-    assert layout._relative(key, prefix) == expected
+    assert sources.relative(key, prefix) == expected
 
 
 def test_metrics_take_the_last_number() -> None:

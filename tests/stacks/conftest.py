@@ -18,6 +18,7 @@ from mlops_kit.config import load_project
 from tests.cloud import ROOT
 from tests.stacks.stack import Stack
 
+GALLERY = ROOT / "tests" / "gallery"
 STAGES = ("dev", "staging", "production")
 
 DRIVER = """
@@ -26,8 +27,6 @@ from stacks.app import main
 for argv, environ in json.loads(sys.argv[1]):
     if code := main(argv, environ):
         sys.exit(code)
-loaded = [name for name in sys.modules if name.startswith("cdktf_cdktf_provider_aws.")]
-print(json.dumps({"provider_modules": len(loaded)}))
 """
 
 CORNERS = {  # what the shipped environments do not have
@@ -41,7 +40,10 @@ protect: true
 operators: ["arn:aws-us-gov:iam::999999999999:role/release-bot"]
 ci: {repository: example/ml-platform}
 retention: {logs_days: 100}
-budget: {monthly_usd: 1, alert_at: [90, 50, 90]}
+budget:
+  monthly_usd: 1
+  alert_at: [90, 50, 90]
+  anomalies: {monitor: "arn:aws-us-gov:ce::444444444444:anomalymonitor/0a1b2c3d"}
 models: [plain, vision]
 """,
     "empty.yaml": """
@@ -88,16 +90,17 @@ def update_golden(pytestconfig: pytest.Config) -> bool:
 class Synthesized:
     """``aws``: for AWS; ``local``: for the local cloud; ``corners``: a project of unusual settings.
 
-    ``bootstrap``: the bootstrap stacks of both projects, for AWS.
+    ``gallery``: ``tests/gallery``, for the local cloud: a project with every serving kind and every network.
+    ``bootstrap``: the bootstrap stacks of all three projects, for AWS.
     ``subset``: where two environments were synthesized in the way that ``cdktf`` asks for it.
     """
 
     aws: dict[str, Stack]
     local: dict[str, Stack]
     corners: dict[str, Stack]
+    gallery: dict[str, Stack]
     bootstrap: dict[str, Stack]
     subset: Path
-    provider_modules: int
 
 
 @pytest.fixture(scope="session")
@@ -117,8 +120,10 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
         (["--out", str(out / "local")], {"MLOPS_KIT_PROJECT": str(ROOT), "MLOPS_KIT_LOCAL": "1"}),
         ([], {"MLOPS_KIT_PROJECT": str(ROOT), "CDKTF_OUTDIR": str(subset), "MLOPS_KIT_ENVIRONMENTS": "dev, staging"}),
         (["--out", str(out / "corners")], {"MLOPS_KIT_PROJECT": str(corners), "MLOPS_KIT_LOCAL": "1"}),
+        (["--out", str(out / "gallery")], {"MLOPS_KIT_PROJECT": str(GALLERY), "MLOPS_KIT_LOCAL": "1"}),
         (["--out", str(out / "bootstrap")], {"MLOPS_KIT_PROJECT": str(ROOT), "MLOPS_KIT_BOOTSTRAP": "1"}),
         (["--bootstrap", "--out", str(out / "corners-bootstrap")], {"MLOPS_KIT_PROJECT": str(corners)}),
+        (["--bootstrap", "--out", str(out / "gallery-bootstrap")], {"MLOPS_KIT_PROJECT": str(GALLERY)}),
     ]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", DRIVER, json.dumps(runs)],
@@ -138,9 +143,11 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
         aws=read(ROOT, "aws"),
         local=read(ROOT, "local"),
         corners=read(corners, "corners"),
-        bootstrap=read(ROOT, "bootstrap", "-bootstrap") | read(corners, "corners-bootstrap", "-bootstrap"),
+        gallery=read(GALLERY, "gallery"),
+        bootstrap=read(ROOT, "bootstrap", "-bootstrap")
+        | read(corners, "corners-bootstrap", "-bootstrap")
+        | read(GALLERY, "gallery-bootstrap", "-bootstrap"),
         subset=subset,
-        provider_modules=json.loads(done.stdout)["provider_modules"],
     )
 
 
@@ -149,6 +156,24 @@ def stack(request: pytest.FixtureRequest, synthesized: Synthesized) -> Stack:
     """Each of the shipped environments in turn."""
     found: Stack = synthesized.aws[request.param]
     return found
+
+
+@pytest.fixture
+def sandbox(synthesized: Synthesized) -> Stack:
+    """Of the gallery: every serving kind, no VPC, everything automatic, off-hours."""
+    return synthesized.gallery["sandbox"]
+
+
+@pytest.fixture
+def secure(synthesized: Synthesized) -> Stack:
+    """Of the gallery: a VPC of its own, a second region, people in every role."""
+    return synthesized.gallery["secure"]
+
+
+@pytest.fixture
+def adopted(synthesized: Synthesized) -> Stack:
+    """Of the gallery: somebody else's network."""
+    return synthesized.gallery["adopted"]
 
 
 @pytest.fixture

@@ -13,12 +13,19 @@ from mlops_kit.config import Environment, Model, Project
 Resource = dict[str, Any]
 
 POLICIES = {
+    "aws_cloudwatch_event_bus_policy": "policy",
+    "aws_cloudwatch_log_resource_policy": "policy_document",
+    "aws_ecr_registry_policy": "policy",
+    "aws_ecr_repository_policy": "policy",
+    "aws_iam_policy": "policy",
     "aws_iam_role": "assume_role_policy",
     "aws_iam_role_policy": "policy",
     "aws_kms_key": "policy",
     "aws_s3_bucket_policy": "policy",
     "aws_sagemaker_model_package_group_policy": "resource_policy",
     "aws_sns_topic_policy": "policy",
+    "aws_sqs_queue_policy": "policy",
+    "aws_vpc_endpoint": "policy",
 }
 """Resource type -> the attribute that holds a policy document."""
 
@@ -52,6 +59,10 @@ class Stack:
         """The one resource of a kind that has these attributes."""
         (found,) = [r for r in self.all(kind).values() if attributes.items() <= r.items()]
         return found
+
+    def boundary(self) -> list[dict[str, Any]]:
+        """What the permission boundary has; in stacks for the local cloud, which make it themselves."""
+        return self.parse(self.where("aws_iam_policy", name=self.environment.names.boundary)["policy"])
 
     def bucket_id(self, name: str) -> str:
         (logical,) = [logical for logical, bucket in self.all("aws_s3_bucket").items() if bucket["bucket"] == name]

@@ -1,100 +1,344 @@
-"""Least privilege, in every policy of every environment."""
+"""Who may do what: decided by IAM's rules over the policies of the gallery's environments.
+
+What holds for every policy (no wildcards, narrow principals, the boundary, sizes) is in :mod:`tests.stacks.rules`.
+"""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+import pytest
 
-from mlops_kit.naming import ROLE_KINDS
+from mlops_kit.naming import PERSON_ROLES, SERVICE_ROLES, VARIANT, PersonRole
+from tests.stacks import authorization
 from tests.stacks.conftest import Synthesized
+from tests.stacks.identity import CREATE, REPLACE, Identity, identity, key_arn
+from tests.stacks.rules import allowed, listed
 from tests.stacks.stack import POLICIES, Stack
 
-WITHOUT_RESOURCE = {
-    "cloudwatch:GetMetricData",
-    "cloudwatch:GetMetricStatistics",
-    "cloudwatch:PutMetricData",
-    "ecr:GetAuthorizationToken",
-}
-"""Actions that take no resource (Service Authorization Reference), so that ``*`` is the only thing to write."""
-INLINE_LIMIT = 10_240
-"""Characters of all inline policies of a role together (IAM and STS quotas)."""
+SHA = "0" * 64
+OUTSIDE = "arn:aws:iam::999999999999:role"
+NOBODY_ELSE: dict[PersonRole, list[str]] = {role: [] for role in PERSON_ROLES}
 
 
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+@pytest.fixture(params=["sandbox", "secure", "adopted"])
+def anywhere(request: pytest.FixtureRequest, synthesized: Synthesized) -> Stack:
+    """Each environment of the gallery in turn."""
+    found: Stack = synthesized.gallery[request.param]
+    return found
 
 
-def allowed(stack: Stack) -> list[tuple[str, dict[str, Any]]]:
-    return [(kind, statement) for kind, statement in stack.every_statement() if statement["Effect"] == "Allow"]
+def person(stack: Stack, role: PersonRole) -> Identity:
+    return identity(stack, stack.environment.names.role(role))
 
 
-def test_no_action_is_a_wildcard_over_a_service(stack: Stack) -> None:
-    for kind, statement in allowed(stack):
-        for action in listed(statement["Action"]):
-            assert action not in ("*", f"{action.split(':')[0]}:*"), (kind, statement["Sid"])
-            if "*" in action:  # the families that AWS itself writes so
-                assert action in {"kms:GenerateDataKey*", "kms:ReEncrypt*"}, (kind, statement["Sid"])
+def bucket(stack: Stack, kind: str, key: str) -> str:
+    return f"arn:aws:s3:::{stack.environment.names.prefix}-{stack.environment.account}-{kind}/{key}"
 
 
-def test_no_resource_is_a_wildcard_where_a_name_exists(stack: Stack) -> None:
-    for kind, statement in allowed(stack):
-        if kind == "aws_kms_key":  # there, * is the key itself
-            continue
-        if "*" in listed(statement.get("Resource", [])):
-            assert set(listed(statement["Action"])) <= WITHOUT_RESOURCE, (kind, statement["Sid"])
+def event(stack: Stack) -> str:
+    return bucket(stack, "ledger", "fraud/00000001.json")
 
 
-def test_metrics_are_held_by_their_namespace(stack: Stack) -> None:
-    for kind, statement in allowed(stack):
-        if "cloudwatch:PutMetricData" in statement["Action"]:
-            assert statement["Condition"]["StringEquals"]["cloudwatch:namespace"], (kind, statement["Sid"])
+def approval(stack: Stack) -> str:
+    return bucket(stack, "ledger", "_approvals/fraud/00000001.json")
 
 
-def test_no_policy_lets_everybody_in(stack: Stack) -> None:
-    for kind, statement in allowed(stack):
-        assert statement.get("Principal") not in ("*", {"AWS": "*"}), (kind, statement["Sid"])
+def training_job(stack: Stack) -> str:
+    return stack.environment.names.arn("sagemaker", f"training-job/{stack.environment.names.prefix}-fraud-1")
 
 
-def test_services_only_act_for_this_account(stack: Stack) -> None:
-    for kind, statement in allowed(stack):
-        service = statement.get("Principal", {}).get("Service", "")
-        if service and not service.startswith("logs."):  # CloudWatch Logs is held by the encryption context
-            assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == stack.environment.account, kind
+def training_request(stack: Stack) -> dict[str, str | list[str]]:
+    """The condition keys of the training job that the commands ask for."""
+    condition = _train_condition(stack)
+    keys: dict[str, str | list[str]] = {
+        "sagemaker:InstanceTypes": ["ml.m5.xlarge"],
+        "sagemaker:MaxRuntimeInSeconds": "3600",
+    }
+    for name in ("sagemaker:VpcSubnets", "sagemaker:VpcSecurityGroupIds"):
+        if name in condition["ForAllValues:StringEquals"]:
+            keys[name] = condition["ForAllValues:StringEquals"][name]
+    return keys | condition.get("Bool", {})
 
 
-def test_statement_ids_are_unique_within_a_policy(stack: Stack) -> None:
-    for kind in POLICIES:
-        for logical in stack.all(kind):
-            ids = [statement["Sid"] for statement in stack.statements(kind, logical)]
-            assert len(ids) == len(set(ids))
-            assert all(sid.isalnum() for sid in ids)
+def _train_condition(stack: Stack) -> dict[str, dict[str, str | list[str]]]:
+    documents = person(stack, "promoter").documents
+    (statement,) = [s for s in documents["sagemaker"]["Statement"] if s["Sid"] == "Train"]
+    condition: dict[str, dict[str, str | list[str]]] = statement["Condition"]
+    return condition
 
 
-def test_roles(stack: Stack) -> None:
-    names = {role["name"] for role in stack.all("aws_iam_role").values()}
-    assert names == {stack.environment.names.role(kind) for kind in ROLE_KINDS}
+# --- which roles there are, and who gets into them
 
 
-def test_inline_policies_fit(stack: Stack, lab: Stack) -> None:
-    for one in (stack, lab):
-        total: dict[str, int] = {}
-        for policy in one.all("aws_iam_role_policy").values():
-            compact = json.dumps(json.loads(policy["policy"]), separators=(",", ":"))
-            total[policy["role"]] = total.get(policy["role"], 0) + len(compact)
-        assert max(total.values()) < INLINE_LIMIT
+def test_roles(anywhere: Stack) -> None:
+    names = anywhere.environment.names
+    found = {role["name"] for role in anywhere.all("aws_iam_role").values()}
+    people = {names.role(kind) for kind in PERSON_ROLES}
+    of_models = {model.names(names).role(kind) for model in anywhere.models for kind in ("training", "serving")}
+    if "fraud" in {model.name for model in anywhere.models}:  # the one with a pipeline and a drift job
+        of_models |= {names.model("fraud").role(kind) for kind in ("pipeline", "drift")}
+    services = {names.role(kind) for kind in SERVICE_ROLES}
+    assert people | of_models <= found
+    assert found - people - of_models <= services
 
 
-def test_only_the_next_stage_may_read(synthesized: Synthesized) -> None:
-    for stack in synthesized.aws.values():
+@pytest.mark.parametrize(
+    ("environment", "invited"),
+    [
+        ("sandbox", NOBODY_ELSE | {"data-scientist": [f"{OUTSIDE}/scientists"]}),
+        (
+            "secure",
+            {
+                "promoter": [f"{OUTSIDE}/release-bot"],
+                "data-scientist": [f"{OUTSIDE}/scientists"],
+                "approver": [f"{OUTSIDE}/approvers"],
+                "auditor": [f"{OUTSIDE}/auditors"],
+            },
+        ),
+        ("adopted", NOBODY_ELSE),
+    ],
+)
+def test_who_may_assume_a_role(
+    environment: str, invited: dict[PersonRole, list[str]], synthesized: Synthesized
+) -> None:
+    stack = synthesized.gallery[environment]
+    names = stack.environment.names
+    for kind, principals in invited.items():
+        role = stack.where("aws_iam_role", name=names.role(kind))
+        (statement,) = stack.parse(role["assume_role_policy"])
+        assert statement["Action"] == ["sts:AssumeRole"]
+        assert statement["Principal"] == {"AWS": sorted([names.account_root, *principals])}, kind
+        assert role["max_session_duration"] == 3600
+
+
+def test_partitions_have_their_own_arns(lab: Stack) -> None:
+    role = lab.where("aws_iam_role", name=lab.environment.names.role("promoter"))
+    (statement,) = lab.parse(role["assume_role_policy"])
+    assert statement["Principal"]["AWS"] == [
+        "arn:aws-us-gov:iam::444444444444:root",
+        "arn:aws-us-gov:iam::999999999999:role/release-bot",
+    ]
+
+
+def test_only_people_are_let_in_by_people(anywhere: Stack) -> None:
+    people = {anywhere.environment.names.role(kind) for kind in PERSON_ROLES}
+    for role in anywhere.all("aws_iam_role").values():
+        for statement in anywhere.parse(role["assume_role_policy"]):
+            assert ("AWS" in statement["Principal"]) == (role["name"] in people), role["name"]
+
+
+# --- data scientists
+
+
+def test_a_data_scientist_trains_and_commits_in_the_first_stage(sandbox: Stack) -> None:
+    scientist = person(sandbox, "data-scientist")
+    names = sandbox.environment.names
+    assert scientist.may("s3:PutObject", bucket(sandbox, "lake", "datasets/payments/refs/main.json"), REPLACE)
+    assert scientist.may("s3:PutObject", bucket(sandbox, "artifacts", "training/fraud/source/x/sourcedir.tar.gz"))
+    assert scientist.may("sagemaker:CreateTrainingJob", training_job(sandbox), training_request(sandbox))
+    assert scientist.may(
+        "iam:PassRole", names.model("fraud").role_arn("training"), {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    )
+    assert scientist.may("sagemaker:StartPipelineExecution", names.model("fraud").pipeline_arn)
+    assert scientist.may("sagemaker:CreateModelPackage", names.model("fraud").package_arn("*"))
+    assert scientist.may("kms:GenerateDataKey", key_arn(sandbox), {"kms:ViaService": "s3.us-east-1.amazonaws.com"})
+
+
+def test_what_was_trained_is_stored_once(sandbox: Stack) -> None:
+    scientist = person(sandbox, "data-scientist")
+    artifact = bucket(sandbox, "artifacts", f"models/fraud/{SHA}/model.tar.gz")
+    assert scientist.may("s3:PutObject", artifact, CREATE)
+    assert not scientist.may("s3:PutObject", artifact, REPLACE)
+    for action in ("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectTagging"):
+        assert not scientist.may(action, artifact), action
+
+
+@pytest.mark.parametrize("environment", ["secure", "adopted"])
+def test_a_data_scientist_only_looks_in_later_stages(environment: str, synthesized: Synthesized) -> None:
+    stack = synthesized.gallery[environment]
+    scientist, names = person(stack, "data-scientist"), stack.environment.names
+    assert scientist.may("s3:GetObject", bucket(stack, "lake", "datasets/payments/refs/main.json"))
+    assert scientist.may("sagemaker:DescribeTrainingJob", training_job(stack))
+    assert scientist.may("sagemaker:InvokeEndpoint", names.arn("sagemaker", f"endpoint/{names.prefix}-fraud"))
+    for kind in ("lake", "artifacts", "capture", "ledger", "logs"):
+        for key in ("datasets/payments/refs/main.json", f"models/fraud/{SHA}/model.tar.gz", "training/fraud/source/x"):
+            assert not scientist.may("s3:PutObject", bucket(stack, kind, key), CREATE), (kind, key)
+    assert not scientist.may("sagemaker:CreateTrainingJob", training_job(stack), training_request(stack))
+    assert not scientist.may("sagemaker:StartPipelineExecution", names.model("fraud").pipeline_arn)
+    assert not scientist.may("sagemaker:CreateModelPackage", names.model("fraud").package_arn("*"))
+    assert not scientist.may("kms:GenerateDataKey", key_arn(stack), {"kms:ViaService": "s3.us-east-1.amazonaws.com"})
+    assert not any("PassRole" in action for s in _statements(scientist) for action in listed(s["Action"]))
+
+
+def test_a_data_scientist_never_releases(anywhere: Stack) -> None:
+    scientist, names = person(anywhere, "data-scientist"), anywhere.environment.names
+    fraud = names.model("fraud")
+    endpoint = names.arn("sagemaker", f"endpoint/{fraud.endpoint}")
+    config = names.arn("sagemaker", f"endpoint-config/{fraud.release(SHA)}")
+    model = names.arn("sagemaker", f"model/{fraud.release(SHA)}")
+    refused = [
+        ("sagemaker:CreateModel", model),
+        ("sagemaker:CreateEndpointConfig", config),
+        ("sagemaker:UpdateEndpoint", endpoint),
+        ("sagemaker:UpdateEndpoint", config),
+        ("sagemaker:DeleteEndpoint", endpoint),
+        ("sagemaker:UpdateModelPackage", fraud.package_arn(3)),
+        ("sagemaker:DeleteModelPackage", fraud.package_arn(3)),
+        ("scheduler:UpdateSchedule", names.arn("scheduler", f"schedule/{names.schedule_group}/churn-batch")),
+        ("iam:PassRole", fraud.role_arn("serving")),
+    ]
+    assert [call for call in refused if scientist.may(*call)] == []
+    assert not scientist.may(
+        "iam:PassRole", fraud.role_arn("serving"), {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    )
+    for key in (event(anywhere), approval(anywhere)):
+        assert scientist.may("s3:GetObject", key)
+        assert not scientist.may("s3:PutObject", key, CREATE)
+    assert not scientist.may("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "MlopsKit/Releases"})
+
+
+# --- limits of training
+
+
+@pytest.mark.parametrize("role", ["promoter", "data-scientist"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sagemaker:InstanceTypes": ["ml.p4d.24xlarge"]},
+        {"sagemaker:InstanceTypes": ["ml.m5.xlarge", "ml.p4d.24xlarge"]},
+        {"sagemaker:MaxRuntimeInSeconds": "7201"},
+    ],
+)
+def test_training_stays_within_the_limits(
+    role: PersonRole, changed: dict[str, str | list[str]], sandbox: Stack
+) -> None:
+    who, job = person(sandbox, role), training_job(sandbox)
+    assert who.may("sagemaker:CreateTrainingJob", job, training_request(sandbox))
+    assert not who.may("sagemaker:CreateTrainingJob", job, training_request(sandbox) | changed)
+
+
+@pytest.mark.parametrize("missing", ["sagemaker:InstanceTypes", "sagemaker:MaxRuntimeInSeconds"])
+def test_training_has_to_say_what_it_asks_for(missing: str, sandbox: Stack) -> None:
+    request = {key: value for key, value in training_request(sandbox).items() if key != missing}
+    assert not person(sandbox, "promoter").may("sagemaker:CreateTrainingJob", training_job(sandbox), request)
+
+
+@pytest.mark.parametrize(
+    "missing", ["sagemaker:VpcSubnets", "sagemaker:VpcSecurityGroupIds", "sagemaker:NetworkIsolation"]
+)
+def test_training_stays_in_the_environments_network(missing: str, secure: Stack) -> None:
+    promoter, job, request = person(secure, "promoter"), training_job(secure), training_request(secure)
+    assert promoter.may("sagemaker:CreateTrainingJob", job, request)
+    without = {key: value for key, value in request.items() if key != missing}
+    assert not promoter.may("sagemaker:CreateTrainingJob", job, without)
+    elsewhere = "false" if missing == "sagemaker:NetworkIsolation" else ["subnet-0elsewhere"]
+    assert not promoter.may("sagemaker:CreateTrainingJob", job, request | {missing: elsewhere})
+
+
+def test_a_network_that_is_not_isolated_needs_no_isolation(adopted: Stack) -> None:
+    request = training_request(adopted)
+    assert request["sagemaker:VpcSubnets"] == ["subnet-0a1b2c3d", "subnet-4e5f6a7b"]
+    assert "sagemaker:NetworkIsolation" not in request
+    assert person(adopted, "promoter").may("sagemaker:CreateTrainingJob", training_job(adopted), request)
+
+
+# --- promoters and approvers
+
+
+def test_the_promoter_appends_to_the_ledger_and_approves_nothing(anywhere: Stack) -> None:
+    promoter = person(anywhere, "promoter")
+    assert promoter.may("s3:PutObject", event(anywhere), CREATE)
+    assert not promoter.may("s3:PutObject", event(anywhere), REPLACE)
+    assert promoter.may("s3:GetObject", approval(anywhere))
+    decision = promoter.asks("s3:PutObject", approval(anywhere), CREATE)
+    assert (decision.allowed, decision.by) == (False, "storage/LeaveApprovalsAlone")
+
+
+def test_the_promoter_releases(secure: Stack) -> None:
+    promoter, names = person(secure, "promoter"), secure.environment.names
+    fraud = names.model("fraud")
+    for action, kind in (
+        ("CreateModel", "model"),
+        ("CreateEndpointConfig", "endpoint-config"),
+        ("UpdateEndpoint", "endpoint"),
+        ("UpdateEndpoint", "endpoint-config"),
+    ):
+        name = fraud.endpoint if kind == "endpoint" else fraud.release(SHA)
+        assert promoter.may(f"sagemaker:{action}", names.arn("sagemaker", f"{kind}/{name}")), action
+    batch = names.arn("scheduler", f"schedule/{names.schedule_group}/churn-batch")
+    assert promoter.may("scheduler:UpdateSchedule", batch)
+    assert not promoter.may("scheduler:UpdateSchedule", batch.replace("churn-batch", "fraud-retraining"))
+    assert promoter.may("s3:PutObject", bucket(secure, "artifacts", f"models/fraud/{SHA}/model.tar.gz"), CREATE)
+    assert promoter.may("sagemaker:UpdateModelPackage", fraud.package_arn(3))
+    assert not promoter.may("sagemaker:DeleteEndpoint", names.arn("sagemaker", f"endpoint/{fraud.endpoint}"))
+    assert not promoter.may("sagemaker:DeleteModelPackage", fraud.package_arn(3))
+
+
+def test_the_approver_writes_approvals_and_nothing_else(anywhere: Stack) -> None:
+    approver, names = person(anywhere, "approver"), anywhere.environment.names
+    assert approver.may("s3:PutObject", approval(anywhere), CREATE)
+    assert not approver.may("s3:PutObject", approval(anywhere), REPLACE)
+    assert not approver.may("s3:PutObject", event(anywhere), CREATE)
+    assert approver.may("s3:GetObject", event(anywhere))
+    assert approver.may("s3:GetObject", bucket(anywhere, "artifacts", f"models/fraud/{SHA}/metrics.json"))
+    assert approver.may("kms:GenerateDataKey", key_arn(anywhere), {"kms:ViaService": "s3.us-east-1.amazonaws.com"})
+    assert not approver.may("s3:GetObject", bucket(anywhere, "lake", "datasets/payments/refs/main.json"))
+    assert not approver.may("s3:GetObject", bucket(anywhere, "capture", f"{names.prefix}-fraud/{VARIANT}/x.jsonl"))
+    assert not approver.may("sagemaker:UpdateModelPackage", names.model("fraud").package_arn(3))
+    assert _writes(approver) == {"s3:PutObject", "kms:GenerateDataKey"}
+
+
+def test_the_auditor_sees_releases_and_no_data(anywhere: Stack) -> None:
+    auditor, names = person(anywhere, "auditor"), anywhere.environment.names
+    for key in (event(anywhere), approval(anywhere)):
+        assert auditor.may("s3:GetObject", key)
+        assert auditor.may("s3:GetObjectRetention", key)
+    assert auditor.may("sagemaker:DescribeModelPackage", names.model("fraud").package_arn(3))
+    assert auditor.may("sagemaker:DescribeEndpoint", names.arn("sagemaker", f"endpoint/{names.prefix}-fraud"))
+    assert auditor.may("cloudwatch:DescribeAlarms", names.arn("cloudwatch", "alarm:*"))
+    for kind in ("lake", "artifacts", "capture"):
+        for action in ("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"):
+            assert not auditor.may(action, bucket(anywhere, kind, "")), (kind, action)
+            assert not auditor.may(action, names.bucket_arn(kind)), (kind, action)
+            assert not auditor.may(action, bucket(anywhere, kind, f"models/fraud/{SHA}/model.tar.gz")), (kind, action)
+    assert not auditor.may("sagemaker:InvokeEndpoint", names.arn("sagemaker", f"endpoint/{names.prefix}-fraud"))
+    assert _writes(auditor) == set()
+
+
+def test_only_promoters_and_approvers_write_to_the_ledger(anywhere: Stack) -> None:
+    names = anywhere.environment.names
+    writers = {
+        role["name"]
+        for role in anywhere.all("aws_iam_role").values()
+        if any(
+            identity(anywhere, role["name"]).may("s3:PutObject", key, CREATE)
+            for key in (event(anywhere), approval(anywhere))
+        )
+    }
+    assert writers == {names.role("promoter"), names.role("approver")}
+
+
+def test_nobody_deletes_from_the_ledger(anywhere: Stack) -> None:
+    for role in anywhere.all("aws_iam_role").values():
+        who = identity(anywhere, role["name"])
+        for action in ("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"):
+            assert not who.may(action, event(anywhere)), (role["name"], action)
+
+
+# --- across accounts
+
+
+def test_only_the_next_stages_promoter_reads(synthesized: Synthesized) -> None:
+    """Image replication and drift alarms come in from other accounts besides; neither reads."""
+    reading = {"aws_s3_bucket_policy", "aws_kms_key", "aws_sagemaker_model_package_group_policy"}
+    for stack in (*synthesized.local.values(), *synthesized.gallery.values()):
         own = stack.environment.account
+        targets = stack.project.targets_of(stack.environment)
         foreign = [
             (kind, statement)
             for kind, statement in allowed(stack)
-            if own not in str(statement.get("Principal", {}).get("AWS", own))
+            if kind not in ("aws_iam_role", "aws_cloudwatch_event_bus_policy", "aws_ecr_registry_policy")
+            and own not in str((statement.get("Principal") or {}).get("AWS", own))
         ]
-        targets = stack.project.targets_of(stack.environment)
-        assert bool(foreign) == bool(targets)
-        reading = {"aws_s3_bucket_policy", "aws_kms_key", "aws_sagemaker_model_package_group_policy"}
         assert {kind for kind, _ in foreign} == (reading if targets else set())
         for _, statement in foreign:
             (target,) = targets
@@ -104,63 +348,95 @@ def test_only_the_next_stage_may_read(synthesized: Synthesized) -> None:
                 assert action.split(":")[1].startswith(("Get", "List", "Describe", "Decrypt")), action
 
 
-def test_promoter_reads_its_source_only(synthesized: Synthesized) -> None:
-    for stack in synthesized.aws.values():
-        source = stack.environment.promotes_from
-        for role, policy in ((p["role"], p["policy"]) for p in stack.all("aws_iam_role_policy").values()):
-            others = [
-                stage.name for stage in stack.project.stages if stage.account in policy and stage != stack.environment
-            ]
-            assert others in ([], [source]), role
+def test_only_the_promoter_reads_its_source_and_no_more_than_it_promotes(synthesized: Synthesized) -> None:
+    for stack in (*synthesized.local.values(), *synthesized.gallery.values()):
+        project, environment = stack.project, stack.environment
+        source = environment.promotes_from and project.environment(environment.promotes_from)
+        for kind in PERSON_ROLES:
+            accounts = {
+                stage.account for stage in project.stages if stage.account in str(person(stack, kind).documents)
+            }
+            assert accounts <= {environment.account, *({source.account} if source and kind == "promoter" else ())}, kind
+        if not source:
+            continue
+        promoter, names = person(stack, "promoter"), source.names
+        lake, artifacts = names.bucket_arn("lake"), names.bucket_arn("artifacts")
+        via = {"kms:ViaService": f"s3.{source.region}.amazonaws.com"}
+        group = names.model(stack.models[0].name)
+        assert promoter.may("s3:GetObjectVersion", f"{lake}/datasets/x/refs/main.json")
+        assert promoter.may("s3:GetObject", f"{artifacts}/models/x/model.tar.gz")
+        assert promoter.may("kms:Decrypt", names.arn("kms", "key/1"), via)
+        assert promoter.may("sagemaker:DescribeModelPackage", group.package_arn(1))
+        assert not promoter.may("kms:Decrypt", names.arn("kms", "key/1"))
+        assert not promoter.may("kms:GenerateDataKey", names.arn("kms", "key/1"), via)
+        for unread in (f"{lake}/raw/x", f"{artifacts}/training/x", f"{names.bucket_arn('ledger')}/x/1.json"):
+            assert not promoter.may("s3:GetObject", unread), unread
+        for written in (f"{lake}/datasets/x", f"{artifacts}/models/x"):
+            assert not promoter.may("s3:PutObject", written, CREATE), written
+        assert not promoter.may("sagemaker:UpdateModelPackage", group.package_arn(1))
 
 
-def test_ledger_is_append_only_for_the_promoter(stack: Stack) -> None:
-    ledger = f"{stack.environment.names.bucket_arn('ledger')}/*"
-    writes = [
-        statement
-        for kind, statement in allowed(stack)
-        if kind == "aws_iam_role_policy"
-        and ledger in listed(statement.get("Resource"))
-        and any(action.startswith(("s3:Put", "s3:Delete")) for action in listed(statement["Action"]))
-    ]
-    (write,) = writes
-    assert write["Action"] == ["s3:PutObject"]
-    assert write["Condition"] == {"Null": {"s3:if-none-match": "false"}}
+# --- every policy
 
 
-def test_execution_roles_cannot_touch_the_ledger(stack: Stack) -> None:
-    for policy in stack.all("aws_iam_role_policy").values():
-        if policy["name"] in ("training", "serving"):
-            assert stack.environment.names.bucket("ledger") not in policy["policy"]
+def test_roles_are_only_passed_to_the_service_they_are_for(synthesized: Synthesized) -> None:
+    for stack in (*synthesized.local.values(), *synthesized.gallery.values(), *synthesized.corners.values()):
+        for kind, statement in allowed(stack):
+            if "iam:PassRole" in listed(statement["Action"]):
+                assert statement["Action"] == ["iam:PassRole"], (kind, statement["Sid"])
+                assert statement["Condition"]["StringEquals"]["iam:PassedToService"], statement["Sid"]
 
 
-def test_operators_may_assume_the_promoter(lab: Stack) -> None:
-    names = lab.environment.names
-    role = lab.where("aws_iam_role", name=names.role("promoter"))
-    (statement,) = lab.parse(role["assume_role_policy"])
-    assert statement["Principal"]["AWS"] == [
-        "arn:aws-us-gov:iam::444444444444:root",
-        "arn:aws-us-gov:iam::999999999999:role/release-bot",
-    ]
+def test_actions_exist_and_are_held_to_what_aws_lets_them(synthesized: Synthesized) -> None:
+    """An action that is misspelt, or held to something that AWS does not look at, is a permission that is missing."""
+    wrong = set()
+    for stack in (*synthesized.local.values(), *synthesized.gallery.values(), *synthesized.corners.values()):
+        for policy in stack.all("aws_iam_role_policy").values():
+            statements = [s for s in stack.parse(policy["policy"]) if s["Effect"] == "Allow"]
+            wrong |= {f"{policy['name']}: {problem}" for problem in authorization.misplaced(statements)}
+        wrong |= {f"boundary: {problem}" for problem in authorization.misplaced(stack.boundary()[:-1])}
+    assert wrong == set()
+
+
+def test_metrics_are_held_by_their_namespace(anywhere: Stack) -> None:
+    for kind, statement in allowed(anywhere):
+        if kind == "aws_iam_role_policy" and "cloudwatch:PutMetricData" in statement["Action"]:
+            assert statement["Condition"]["StringEquals"]["cloudwatch:namespace"], statement["Sid"]
+
+
+def test_statement_ids_are_unique_within_a_policy(anywhere: Stack) -> None:
+    for kind in POLICIES:
+        for logical in anywhere.all(kind):
+            ids = [statement["Sid"] for statement in anywhere.statements(kind, logical)]
+            assert len(ids) == len(set(ids)), (kind, logical)
+            assert all(sid.isalnum() for sid in ids), (kind, logical)
 
 
 def test_images_outside_ecr_need_no_permission(lab: Stack) -> None:
-    pulls = {
-        policy["name"]: [s["Resource"] for s in lab.parse(policy["policy"]) if s["Sid"] == "PullImages"]
-        for policy in lab.all("aws_iam_role_policy").values()
-    }
+    names = lab.environment.names
     repository = "arn:aws-us-gov:ecr:us-gov-west-1:123456789012:repository/team/vision"
-    assert pulls["training"] == [[f"{repository}/train"]]
-    assert pulls["serving"] == [[f"{repository}/serve"]]
+    for model, kind, image in (
+        ("vision", "training", f"{repository}/train"),
+        ("vision", "serving", f"{repository}/serve"),
+        ("plain", "training", None),
+        ("plain", "serving", None),
+    ):
+        role = identity(lab, names.model(model).role(kind))  # type: ignore[arg-type]  # pairs of literals
+        pulls = [s["Resource"] for s in _statements(role) if s["Sid"] == "PullImages"]
+        assert pulls == ([[image]] if image else []), (model, kind)
 
 
-def test_key(stack: Stack) -> None:
-    key = stack.one("aws_kms_key")
-    assert key["enable_key_rotation"] is True
-    statements = {statement["Sid"]: statement for statement in stack.parse(key["policy"])}
-    administer = statements["Administer"]["Action"]
-    assert "kms:PutKeyPolicy" in administer, "or nobody could ever change this policy"
-    assert not {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"} & set(administer)
-    assert "kms:ViaService" in statements["UseThroughServices"]["Condition"]["StringEquals"]
-    assert statements["AlarmsPublish"]["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
-    assert stack.one("aws_kms_alias")["name"] == stack.environment.names.key_alias
+def _statements(who: Identity) -> list[dict[str, object]]:
+    return [statement for document in who.documents.values() for statement in document["Statement"]]
+
+
+def _writes(who: Identity) -> set[str]:
+    """Actions that change something, of all that are allowed anywhere."""
+    reading = ("Describe", "Filter", "Get", "List", "Decrypt")
+    return {
+        action
+        for statement in _statements(who)
+        if statement["Effect"] == "Allow"
+        for action in listed(statement["Action"])
+        if not action.split(":")[1].startswith(reading)
+    }

@@ -88,7 +88,7 @@ def test_overrides_are_laid_over_the_model_file_key_by_key() -> None:
         ("models/diagnosis.yaml", "source_dir: ../../examples/diagnosis", "source_dir: ../nowhere", "no directory"),
         ("models/diagnosis.yaml", "{metric: accuracy, at_least: 0.90}", "{metric: accuracy}", "at_least or at_most"),
         ("models/diagnosis.yaml", "{metric: accuracy, at_least: 0.90}", "{metric: f1, at_least: 1}", "does not define"),
-        ("models/diagnosis.yaml", "min_instances: 2, max", "min_instances: 1, max", "a canary needs at least 2"),
+        ("models/diagnosis.yaml", "min_instances: 2, max", "min_instances: 1, max", "a canary rollout needs at least 2"),
         ("models/diagnosis.yaml", "max_instances: 6", "max_instances: 1", "smaller than min_instances"),
         ("models/diagnosis.yaml", "canary_percent: 50", "canary_percent: 80", "less than or equal to 50"),
         ("models/diagnosis.yaml", "  production:\n", "  prod:\n", "unknown environment 'prod'"),

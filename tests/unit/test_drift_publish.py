@@ -56,13 +56,23 @@ def test_every_feature_the_worst_the_rows_and_last_the_heartbeat() -> None:
         ("Psi", 0.1, TEN, "texture"),
         ("PsiMax", 0.4, TEN, None),
         ("Rows", 200, TEN, None),
+        ("MalformedPercent", 0, TEN, None),
         ("Heartbeat", 1, NOW, None),
     ]
 
 
-def test_a_window_that_was_not_judged_has_rows_only() -> None:
-    few = WindowDrift(TEN, 3, 0, (), breached=False)
-    assert [name for name, *_ in data(report(few))] == ["Rows", "Heartbeat"]
+def test_a_window_that_was_not_judged_has_no_psi() -> None:
+    few = WindowDrift(TEN, 3, 1, (), breached=False)
+    assert data(report(few)) == [
+        ("Rows", 3, TEN, None),
+        ("MalformedPercent", 25, TEN, None),
+        ("Heartbeat", 1, NOW, None),
+    ]
+
+
+def test_rows_that_are_all_malformed_are_a_hundred_percent() -> None:
+    wrong = WindowDrift(TEN, 0, 7, (), breached=False)
+    assert ("MalformedPercent", 100, TEN, None) in data(report(wrong))
 
 
 def test_a_run_without_traffic_still_has_a_heartbeat() -> None:
@@ -80,7 +90,7 @@ def test_what_boto3_is_given_is_what_the_service_takes() -> None:
         stub.add_response("put_metric_data", {}, {"Namespace": DRIFT_NAMESPACE, "MetricData": ANY})
         sent = publish(report(window(TEN, größe=0.1)), cloudwatch, now=NOW)
         stub.assert_no_pending_responses()
-    assert sent == 4
+    assert sent == 5
 
 
 def test_dimensions_are_those_that_the_alarms_are_made_of() -> None:
@@ -90,6 +100,7 @@ def test_dimensions_are_those_that_the_alarms_are_made_of() -> None:
         "Psi": [ENVIRONMENT, MODEL, {"Name": "Feature", "Value": "radius"}],
         "PsiMax": [ENVIRONMENT, MODEL],
         "Rows": [ENVIRONMENT, MODEL],
+        "MalformedPercent": [ENVIRONMENT, MODEL],
         "Heartbeat": [ENVIRONMENT, MODEL],
     }
 
@@ -110,8 +121,8 @@ def test_a_thousand_metrics_a_request() -> None:
     sink = Sink()
     features = {f"f{i}": i / 1000 for i in range(450)}
     sent = publish(report(*(window(TEN + timedelta(hours=h), **features) for h in range(5))), sink, now=NOW)
-    assert [len(request) for request in sink.requests] == [1000, 1000, 261]
-    assert sent == 5 * 452 + 1
+    assert [len(request) for request in sink.requests] == [1000, 1000, 266]
+    assert sent == 5 * 453 + 1
     assert sink.requests[-1][-1]["MetricName"] == "Heartbeat"
 
 

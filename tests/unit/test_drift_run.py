@@ -148,7 +148,7 @@ def test_a_window_with_few_rows_is_reported_and_not_judged(measurements: Rows, s
     assert report.judged == ()
     assert report.worst is None
     assert not report.breached
-    assert [datum["MetricName"] for datum in metrics.sent] == ["Rows", "Heartbeat"]
+    assert [datum["MetricName"] for datum in metrics.sent] == ["Rows", "MalformedPercent", "Heartbeat"]
 
 
 def test_no_traffic(statistics: Statistics) -> None:

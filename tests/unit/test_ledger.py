@@ -9,7 +9,7 @@ import pytest
 
 from mlops_kit.errors import ConflictError, IntegrityError, NotFoundError, UsageError
 from mlops_kit.naming import EnvironmentNames
-from mlops_kit.promotion import ledger
+from mlops_kit.promotion import ledger, rollback
 from mlops_kit.promotion.ledger import Event, Ledger, Release, ReleaseSpec
 
 NAMES = EnvironmentNames("acme", "dev", "111111111111", "us-east-1").model("churn")
@@ -117,6 +117,14 @@ def test_what_cannot_be_rolled_back_to_is_refused() -> None:
         target(event(1), event(2), wanted="r2")
 
 
+def test_a_rollback_does_not_turn_an_endpoint_into_something_else() -> None:
+    batch = release(1).model_copy(update={"spec": release(1).spec.model_copy(update={"kind": "batch"})})
+    opened, _ = book(event(1).model_copy(update={"release": batch}), event(2), event(3))
+    assert rollback.plan(opened).target.id == "r2"
+    with pytest.raises(UsageError, match="r1 was served as 'batch', and r3 is served as 'realtime'"):
+        rollback.plan(opened, "r1")
+
+
 def test_release_ids_count_the_successes() -> None:
     opened, _ = book(event(1), event(2, outcome="failed"), event(1, "rollback"))
     assert ledger.next_id(opened.events()) == "r2"
@@ -148,6 +156,19 @@ def test_a_repeated_write_of_the_same_event_is_no_conflict() -> None:
     seen = opened.events()
     assert opened.append(seen, event(2)) == opened.append(seen, event(2))
     assert len(store.objects) == 2
+
+
+def test_events_from_before_a_field_existed_keep_their_digests() -> None:
+    opened, store = book(event(1), event(2))
+    first = store.objects["churn/00000001.json"]
+    assert b'"kind"' not in first, "what a spec leaves at its default is not written"
+    assert opened.events()[0].to_json() == first
+    serverless = event(3)
+    spec = serverless.release.spec.model_copy(update={"kind": "serverless", "instance_type": ""})
+    opened.append(
+        opened.events(), serverless.model_copy(update={"release": release(3).model_copy(update={"spec": spec})})
+    )
+    assert [e.release.spec.kind for e in opened.events()] == ["realtime", "realtime", "serverless"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from mlops_kit import serving
+from mlops_kit import release_requests, serving
 from mlops_kit.config import Rollout
 from mlops_kit.errors import ConflictError, DeploymentError, NotFoundError
 from mlops_kit.naming import EnvironmentNames
@@ -89,6 +89,10 @@ def wait(client: Any, config: str = "new") -> list[float]:
     return pauses
 
 
+def start(client: Any, rollout: Rollout | None, spec: ReleaseSpec = SPEC) -> None:
+    serving.start_update(client, NAMES, "new", release_requests.update(NAMES, "new", spec, rollout))
+
+
 def test_waiting_ends_when_the_endpoint_runs_what_was_asked_for() -> None:
     assert len(wait(SageMaker(updating("old", "new"), updating("old", "new"), in_service("new")))) == 2
 
@@ -113,7 +117,7 @@ def test_pauses_grow_but_not_beyond_fifteen_seconds() -> None:
 
 def test_an_update_keeps_the_scaled_instances_and_names_the_rollback_alarms() -> None:
     client: Any = SageMaker(in_service("old"))
-    serving.start_update(client, NAMES, "new", ROLLOUT)
+    start(client, ROLLOUT)
     [(_, sent)] = client.calls
     assert sent["RetainAllVariantProperties"] is True
     assert sent["ExcludeRetainedVariantProperties"] == [{"VariantPropertyType": "DataCaptureConfig"}]
@@ -131,7 +135,7 @@ def test_an_update_keeps_the_scaled_instances_and_names_the_rollback_alarms() ->
 
 def test_a_rollback_cannot_be_stopped_by_the_alarm_it_answers_to() -> None:
     client: Any = SageMaker(in_service("old"))
-    serving.start_update(client, NAMES, "new", None)
+    start(client, None)
     [(_, sent)] = client.calls
     assert "AutoRollbackConfiguration" not in sent["DeploymentConfig"]
     routing = sent["DeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
@@ -141,14 +145,14 @@ def test_a_rollback_cannot_be_stopped_by_the_alarm_it_answers_to() -> None:
 @pytest.mark.parametrize("state", [in_service("new"), updating("old", "new")])
 def test_what_runs_or_is_on_its_way_is_not_started_again(state: dict[str, Any]) -> None:
     client: Any = SageMaker(state)
-    serving.start_update(client, NAMES, "new", ROLLOUT)
+    start(client, ROLLOUT)
     assert client.calls == []
 
 
 def test_another_deployment_under_way_is_a_conflict() -> None:
     client: Any = SageMaker(updating("old", "other"))
     with pytest.raises(ConflictError, match="Updating to other"):
-        serving.start_update(client, NAMES, "new", ROLLOUT)
+        start(client, ROLLOUT)
     assert client.calls == []
 
 
@@ -156,41 +160,36 @@ def test_losing_the_race_to_start_is_a_conflict_and_winning_it_elsewhere_is_fine
     lost: Any = SageMaker(in_service("old"), updating("old", "other"))
     lost.refuse_update = True
     with pytest.raises(ConflictError):
-        serving.start_update(lost, NAMES, "new", ROLLOUT)
+        start(lost, ROLLOUT)
     same: Any = SageMaker(in_service("old"), updating("old", "new"))
     same.refuse_update = True
-    serving.start_update(same, NAMES, "new", ROLLOUT)
+    start(same, ROLLOUT)
     refused: Any = SageMaker(in_service("old"))
     refused.refuse_update = True
     with pytest.raises(ClientError):
-        serving.start_update(refused, NAMES, "new", ROLLOUT)
+        start(refused, ROLLOUT)
 
 
 def test_no_endpoint_says_what_to_deploy() -> None:
     client: Any = SageMaker(None)
     assert serving.read_endpoint(client, NAMES) is None
     with pytest.raises(NotFoundError, match="no endpoint acme-staging-churn") as caught:
-        serving.start_update(client, NAMES, "new", ROLLOUT)
+        start(client, ROLLOUT)
     assert "npx cdktf deploy staging" in str(caught.value.hint)
 
 
 def test_a_release_is_made_once_and_named_by_its_content() -> None:
     client: Any = SageMaker(in_service("old"))
-    name = serving.release_name(NAMES, SPEC)
-    assert name == serving.release_name(NAMES, SPEC.model_copy())
-    assert name != serving.release_name(NAMES, SPEC.model_copy(update={"instance_count": 3}))
-    serving.create_release(client, NAMES, name, SPEC)
-    serving.create_release(client, NAMES, name, SPEC)
+    name = release_requests.release_name(NAMES, SPEC)
+    assert name == release_requests.release_name(NAMES, SPEC.model_copy())
+    assert name != release_requests.release_name(NAMES, SPEC.model_copy(update={"instance_count": 3}))
+    for _ in range(2):
+        serving.create_models(client, NAMES, name, SPEC)
+        serving.create_config(client, NAMES, name, SPEC)
     assert [call for call, _ in client.calls] == ["create_model", "create_endpoint_config"]
     config = client.calls[1][1]
     assert config["KmsKeyId"] == "alias/acme-staging"
     assert config["DataCaptureConfig"]["InitialSamplingPercentage"] == 20
-
-
-def test_instances_with_disks_of_their_own_get_no_volume_key() -> None:
-    client: Any = SageMaker(in_service("old"))
-    serving.create_release(client, NAMES, "config", SPEC.model_copy(update={"encrypt_volume": False}))
-    assert "KmsKeyId" not in client.calls[1][1]
 
 
 def test_somebody_creating_the_same_release_in_between_is_fine() -> None:
@@ -206,7 +205,7 @@ def test_somebody_creating_the_same_release_in_between_is_fine() -> None:
         describe(ModelName=ModelName)
 
     client.describe_model = absent_once
-    serving.create_release(client, NAMES, "config", SPEC)
+    serving.create_models(client, NAMES, "config", SPEC)
 
 
 def test_deleting_a_release_that_is_gone_already_is_fine() -> None:
@@ -224,8 +223,8 @@ def test_deleting_a_release_that_is_gone_already_is_fine() -> None:
             raise error(self.code)
 
     gone: Any = Gone("ValidationException")
-    serving.delete_release(gone, "config")
+    serving.delete_release(gone, NAMES, "config", SPEC)
     assert gone.asked == ["config", "config"]
     denied: Any = Gone("AccessDeniedException")
     with pytest.raises(ClientError):
-        serving.delete_release(denied, "config")
+        serving.delete_release(denied, NAMES, "config", SPEC)

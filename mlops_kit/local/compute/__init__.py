@@ -2,7 +2,14 @@
 
 ==========================  ==========================================================================================
 training, layout            a training job: the container contract's directories and variables, the script, its results
+processing                  a processing job: the container's command, its inputs and outputs
+transform                   a transform job: every object of the input through the model's container
+jobs, sources, paths        what jobs have in common: their states, the objects they read, ``/opt/ml`` as a directory
+pipelines,                  a pipeline's execution: the steps as requests, in the order of what they need; what a
+pipeline_definition,        definition means
+pipeline_values
 serving, rollout            an endpoint's states, and how an update moves traffic
+backlog                     the queue of an asynchronous endpoint
 fleet, containers           one endpoint config with its running model containers
 container                   the container itself: a process that loads a model and answers requests
 capture                     data capture records

@@ -25,8 +25,6 @@ from pathlib import Path
 from typing import Any
 
 PID_HEADER = "X-Local-Container-Pid"
-MAX_BODY = 25 * 1024 * 1024
-"""Largest request that a real-time endpoint takes: 25 MB."""
 
 
 class _Properties:
@@ -116,8 +114,6 @@ def make_handler(model: Model) -> type[BaseHTTPRequestHandler]:
             if self.path != "/invocations":
                 return self._reply(404, "text/plain", b"")
             length = int(self.headers.get("Content-Length") or 0)
-            if length > MAX_BODY:
-                return self._reply(413, "text/plain", b"request body too large")
             status, content_type, body = model.invoke(self.rfile.read(length), dict(self.headers.items()))
             return self._reply(status, content_type, body)
 

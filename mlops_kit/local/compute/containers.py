@@ -8,12 +8,11 @@ import shutil
 import socket
 import sys
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_kit.local.compute import archives, container, storage
+from mlops_kit.local.compute import archives, container, images, storage
 from mlops_kit.local.compute.environment import base_environment, cloud_environment
 from mlops_kit.local.compute.logs import LogStream
 from mlops_kit.local.compute.processes import Child
@@ -38,7 +37,7 @@ class ContainerGoneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class VariantSpec:
-    """One production variant of an endpoint config, with its model resolved."""
+    """A model with what running it takes: one variant of an endpoint config, or the model of a transform job."""
 
     name: str
     image: str
@@ -48,9 +47,26 @@ class VariantSpec:
     environment: Mapping[str, str]
     credentials: Mapping[str, str]
     """Of the model's execution role; empty for a model with network isolation."""
+    role: str | None
+    """The execution role: it pulls the image, reads the model, and writes logs and captures."""
     instances: int
     weight: float
     startup_seconds: float = DEFAULT_STARTUP_SECONDS
+    serverless: Mapping[str, int] | None = None
+    """The ServerlessConfig of a variant that has no instances."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a container belongs."""
+
+    label: str
+    """By which the health request shows it."""
+    purpose: str
+    """For messages, for example ``production variant main``."""
+    directory: Path
+    log_group: str
+    log_stream: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +82,19 @@ class Reply:
 class Container:
     """One model server process. It stands for all instances of its variant."""
 
-    def __init__(self, endpoint: str, config: str, spec: VariantSpec, place: Place, runtime: Runtime) -> None:
+    def __init__(self, site: Site, spec: VariantSpec, place: Place, runtime: Runtime) -> None:
+        place = place.acting_as(spec.role)
         self.spec = spec
         self.pid: int | None = None
         self.port = 0
-        self._runtime, self._place = runtime, place
-        self._label = f"endpoint/{place.account}/{endpoint}/{config}/{spec.name}"
-        instance = uuid.uuid4().hex[:12]
-        self._base = runtime.directory / "endpoints" / place.account / endpoint / f"{config}-{spec.name}-{instance}"
-        self.logs = LogStream(place, f"/aws/sagemaker/Endpoints/{endpoint}", f"{spec.name}/i-{instance}")
+        self._site, self._runtime, self._place = site, runtime, place
+        self._base = site.directory
+        self.logs = LogStream(place, site.log_group, site.log_stream)
         self._child: Child | None = None
 
     @property
     def label(self) -> str:
-        return self._label
+        return self._site.label
 
     @property
     def running(self) -> bool:
@@ -89,9 +104,13 @@ class Container:
         """Lay out the model and start the process. It is not healthy yet.
 
         Raises:
-            NotHealthyError: the model's artifact is missing or cannot be unpacked.
+            NotHealthyError: the model's artifact is missing or cannot be unpacked, or the role may not have it.
         """
         model_dir = self._base / "model"
+        try:
+            images.pull(self.spec.image, self._place)
+        except storage.DeniedError as exc:
+            raise NotHealthyError(f"The image {self.spec.image} cannot be pulled: {exc}") from exc
         try:
             self._materialize(model_dir)
         except storage.MissingDataError as exc:
@@ -106,7 +125,7 @@ class Container:
             listening.listen(128)
             self.port = listening.getsockname()[1]
             self._child = self._runtime.processes.start(
-                self._label,
+                self.label,
                 # -P: the directory of container.py must not shadow modules of the team's own
                 [sys.executable, "-P", str(Path(container.__file__)), str(listening.fileno()), str(model_dir)],
                 env=self._environment(home, model_dir),
@@ -177,19 +196,19 @@ class Container:
             time.sleep(0.05)
         last = next(reversed(self._child.last_lines), "") if self._child else ""
         raise NotHealthyError(
-            f"The primary container for production variant {self.spec.name} did not pass the ping health check. "
-            f"Please check CloudWatch logs for this endpoint. Last line of the log: {last}"
+            f"The primary container for {self._site.purpose} did not pass the ping health check. "
+            f"Please check CloudWatch logs for this {self._site.label.split('/')[0]}. Last line of the log: {last}"
         )
 
-    def invoke(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Send one request to the model.
+    def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float = INVOCATION_SECONDS) -> Reply:
+        """Send one request to the model, and wait ``timeout`` seconds for its answer.
 
         Raises:
             ContainerGoneError: no answer.
         """
         start = time.perf_counter()
         try:
-            status, found, answer = self._request("POST", "/invocations", body, headers, INVOCATION_SECONDS)
+            status, found, answer = self._request("POST", "/invocations", body, headers, timeout)
         except (OSError, http.client.HTTPException) as exc:
             raise ContainerGoneError(f"{type(exc).__name__}: {exc}") from exc
         content_type = found.get("Content-Type", "application/octet-stream")

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops_kit.local.compute import archives, storage
+from mlops_kit.local.compute import archives, paths, sources, storage
 from mlops_kit.local.compute.storage import Place, Uri
 
 HOST = "algo-1"
@@ -114,61 +115,22 @@ def write_config(layout: Layout, job: Mapping[str, Any]) -> None:
         (layout.config / name).write_text(json.dumps(content, sort_keys=True))
 
 
-def download_channel(layout: Layout, channel: Mapping[str, Any], place: Place) -> int:
-    """Copy one channel's objects to ``input/data/<channel>``; how many there were.
+def download_channel(layout: Layout, channel: Mapping[str, Any], place: Place) -> None:
+    """Copy one channel's objects to ``input/data/<channel>``.
 
     Raises:
         storage.MissingDataError: nothing under the prefix, or an object of the manifest is missing.
     """
     source = channel["DataSource"]["S3DataSource"]
-    uri = Uri.parse(source["S3Uri"])
-    target = layout.data / channel["ChannelName"]
-    target.mkdir(parents=True, exist_ok=True)
-    if source["S3DataType"] == "ManifestFile":
-        files = _manifest_files(uri, place)
-    else:
-        files = {_relative(key, uri.key): Uri(uri.bucket, key) for key in storage.keys(uri, place)}
-    files.pop("", None)
-    if not files:
-        raise storage.MissingDataError(
-            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
-            f"exists in the selected region ({place.region}), that objects exist under that S3 prefix, and that the "
-            'role has "s3:ListBucket" permissions on the bucket.'
-        )
-    for relative, object_uri in files.items():
-        path = (target / relative).resolve()
-        if not path.is_relative_to(target.resolve()):
-            raise storage.MissingDataError(f"{object_uri}: the key leads outside of the channel's directory")
-        if relative.endswith("/"):
-            path.mkdir(parents=True, exist_ok=True)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(storage.read(object_uri, place))
-    return len(files)
-
-
-def _relative(key: str, prefix: str) -> str:
-    """Where SageMaker puts an object: the key without the prefix up to the prefix's last complete directory."""
-    if key == prefix:
-        return key.rsplit("/", 1)[-1]
-    if key.startswith(prefix) and (prefix.endswith("/") or not prefix or key[len(prefix)] == "/"):
-        return key[len(prefix) :].lstrip("/")
-    return key[prefix.rfind("/") + 1 :]
-
-
-def _manifest_files(uri: Uri, place: Place) -> dict[str, Uri]:
-    """``[{"prefix": "s3://bucket/some/prefix/"}, "relative/key", …]``, as the API reference of S3DataSource has it."""
-    try:
-        manifest = json.loads(storage.read(uri, place))
-        prefix, *names = manifest
-        base = Uri.parse(prefix["prefix"])
-        return {name: Uri(base.bucket, base.key + name) for name in names}
-    except (ValueError, TypeError, KeyError) as exc:
-        raise storage.MissingDataError(f"{uri} is not a manifest: {exc!r}") from exc
+    found = sources.objects(source["S3DataType"], Uri.parse(source["S3Uri"]), place)
+    sources.download(found, layout.data / channel["ChannelName"], place)
 
 
 def fetch_code(layout: Layout, hyperparameters: Mapping[str, Any], place: Place) -> str:
     """Unpack the submitted directory and name the script.
+
+    As in the training toolkit, it may be an archive in S3, or an archive or a directory in the container. The latter is
+    how code reaches a job with network isolation: ``/opt/ml/input/data/code/sourcedir.tar.gz`` of a channel ``code``.
 
     Raises:
         storage.MissingDataError: not submitted, not there, or without the script.
@@ -179,12 +141,27 @@ def fetch_code(layout: Layout, hyperparameters: Mapping[str, Any], place: Place)
             raise storage.MissingDataError(
                 f"the hyperparameter {name} is missing: the local cloud runs script mode, not the code of an image"
             )
-    archives.unpack(storage.read(Uri.parse(str(hyperparameters[SUBMIT_DIRECTORY])), place), layout.code)
+    submitted = str(hyperparameters[SUBMIT_DIRECTORY])
+    if submitted.startswith("/"):
+        _fetch_local(layout, submitted)
+    else:
+        archives.unpack(storage.read(Uri.parse(submitted), place), layout.code)
     program = str(hyperparameters[PROGRAM])
     script = (layout.code / program).resolve()
     if not script.is_file() or not script.is_relative_to(layout.code.resolve()):
-        raise storage.MissingDataError(f"there is no {program!r} in {hyperparameters[SUBMIT_DIRECTORY]}")
+        raise storage.MissingDataError(f"there is no {program!r} in {submitted}")
     return program
+
+
+def _fetch_local(layout: Layout, submitted: str) -> None:
+    try:
+        source = paths.locate(submitted, layout.base)
+        if source.is_dir():
+            shutil.copytree(source, layout.code, dirs_exist_ok=True)
+        else:
+            archives.unpack(source.read_bytes(), layout.code)
+    except (paths.OutsideError, FileNotFoundError) as exc:
+        raise storage.MissingDataError(f"{submitted}, the submitted directory, is not in the container: {exc}") from exc
 
 
 def arguments(hyperparameters: Mapping[str, Any]) -> list[str]:
@@ -217,7 +194,7 @@ def environment(layout: Layout, job: Mapping[str, Any], hyperparameters: Mapping
         "SM_USER_ARGS": arguments(hyperparameters),
         "SM_USER_ENTRY_POINT": script,
         "SM_MODULE_NAME": script.removesuffix(".py"),
-        "SM_MODULE_DIR": hyperparameters.get(SUBMIT_DIRECTORY, ""),
+        "SM_MODULE_DIR": paths.rewrite(str(hyperparameters.get(SUBMIT_DIRECTORY, "")), layout.base),
         "SM_CURRENT_HOST": HOST,
         "SM_CURRENT_INSTANCE_TYPE": job["ResourceConfig"].get("InstanceType", ""),
         "SM_HOSTS": [HOST],

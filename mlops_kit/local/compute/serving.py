@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlops_kit.local.compute import rollout
+from mlops_kit.local.compute.backlog import Backlog
 from mlops_kit.local.compute.containers import NotHealthyError
 from mlops_kit.local.compute.fleet import Fleet, FleetSpec, VariantState
 from mlops_kit.local.compute.runtime import Runtime
@@ -70,6 +71,8 @@ class Endpoint:
     fleet: Fleet | None = None
     pending: _Pending | None = None
     config: str = ""
+    backlog: Backlog | None = None
+    """The queue of an asynchronous endpoint, from its first request on."""
     _gone: threading.Event = field(default_factory=threading.Event)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -105,7 +108,7 @@ class Endpoint:
     def _retain(self, fleet: Fleet, retained: Retained) -> None:
         if not retained.keep or self.fleet is None:
             return
-        running = {v.spec.name: v for v in self.fleet.variants}
+        running = self.variants()
         for variant in fleet.variants:
             old = running.get(variant.spec.name)
             if old is None:
@@ -132,16 +135,38 @@ class Endpoint:
                 if fleet is not None:
                     fleet.stop()
 
-    def scale(self, variant: str, instances: int | None, weight: float | None) -> bool:
+    @property
+    def gone(self) -> threading.Event:
+        """Set once the endpoint is deleted."""
+        return self._gone
+
+    @property
+    def instances(self) -> int:
+        """Of all production variants that serve."""
+        with self._lock:
+            return sum(variant.instances for variant in self.fleet.variants) if self.fleet else 0
+
+    def variants(self) -> dict[str, VariantState]:
+        """The variants that run, the shadow variant included."""
+        with self._lock:
+            if self.fleet is None:
+                return {}
+            running = [*self.fleet.variants, *([self.fleet.shadow] if self.fleet.shadow else [])]
+            return {variant.spec.name: variant for variant in running}
+
+    def scale(
+        self, variant: str, instances: int | None, weight: float | None, serverless: Mapping[str, int] | None = None
+    ) -> bool:
         """Change what was given; False if there is no such variant."""
         with self._lock:
-            for state in self.fleet.variants if self.fleet else []:
-                if state.spec.name == variant:
-                    state.instances = state.instances if instances is None else instances
-                    state.weight = state.weight if weight is None else weight
-                    self.modified = datetime.now(UTC)
-                    return True
-            return False
+            if (state := self.variants().get(variant)) is None:
+                return False
+            state.instances = state.instances if instances is None else instances
+            state.weight = state.weight if weight is None else weight
+            if state.serverless is not None and serverless:
+                state.serverless |= serverless
+            self.modified = datetime.now(UTC)
+            return True
 
     def route(self, target: str | None) -> tuple[Fleet, VariantState] | None:
         """Where the next request goes; None when nothing serves yet or there is no such variant."""
@@ -248,7 +273,9 @@ class Endpoint:
                 "LastModifiedTime": self.modified,
             }
             if self.fleet is not None:
-                found["ProductionVariants"] = [v.describe() for v in self.fleet.variants]
+                found |= _variants(self.fleet)
+                if self.fleet.spec.asynchronous is not None:
+                    found["AsyncInferenceConfig"] = self.fleet.spec.asynchronous
                 if self.fleet.capture is not None:
                     found["DataCaptureConfig"] = self.fleet.capture.describe()
             if self.failure_reason:
@@ -258,7 +285,14 @@ class Endpoint:
             if self.pending is not None:
                 found["PendingDeploymentSummary"] = {
                     "EndpointConfigName": self.pending.fleet.spec.config,
-                    "ProductionVariants": [v.describe() for v in self.pending.fleet.variants],
+                    **_variants(self.pending.fleet),
                     "StartTime": self.pending.started,
                 }
         return found
+
+
+def _variants(fleet: Fleet) -> dict[str, Any]:
+    found = {"ProductionVariants": [variant.describe() for variant in fleet.variants]}
+    if fleet.shadow is not None:
+        found["ShadowProductionVariants"] = [fleet.shadow.describe()]
+    return found

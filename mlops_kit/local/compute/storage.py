@@ -1,11 +1,15 @@
 """S3 as SageMaker's own machinery sees it: objects of moto's in-memory buckets, read and written in process.
 
-Bucket policies and roles are not consulted on this path (documented in ``docs/local-cloud.md``).
+No API request is made on this path. So whoever acts for a role says before each access what it is about to do; the
+overlay listens (:mod:`mlops_kit.local.overlay.iam`), keeps a record, and refuses what the role may not do if IAM is
+enforced. Without a listener, or without a role, everything is allowed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from moto.s3.exceptions import S3ClientError
 from moto.s3.models import FakeDeleteMarker, s3_backends
@@ -13,7 +17,11 @@ from moto.utilities.utils import get_partition
 
 
 class MissingDataError(Exception):
-    """A bucket or an object that does not exist; the message is for a job's FailureReason."""
+    """A bucket or an object that cannot be had; the message is for a job's FailureReason."""
+
+
+class DeniedError(MissingDataError):
+    """It may be there, but the role may not do this with it; the message is AWS's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +45,39 @@ class Uri:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Account and region on whose behalf objects are read and written."""
+    """Account and region on whose behalf objects are read and written, and the role that does it, if one does."""
 
     account: str
     region: str
+    role: str | None = None
 
     @property
     def partition(self) -> str:
         return str(get_partition(self.region))
+
+    def acting_as(self, role: str | None) -> Place:
+        return replace(self, role=role)
+
+
+Listener = Callable[[Place, str, str, Mapping[str, Any]], None]
+"""(place, service, operation, parameters of the operation); raises DeniedError."""
+_listeners: list[Listener] = []
+
+
+def listen(listener: Listener) -> None:
+    """Have ``listener`` asked before anything is done as a role."""
+    _listeners[:] = [listener]
+
+
+def require(place: Place, service: str, operation: str, **parameters: Any) -> None:
+    """Say what the place's role is about to do.
+
+    Raises:
+        DeniedError: it may not.
+    """
+    if place.role is not None:
+        for listener in _listeners:
+            listener(place, service, operation, parameters)
 
 
 def read(uri: Uri, place: Place) -> bytes:
@@ -52,7 +85,9 @@ def read(uri: Uri, place: Place) -> bytes:
 
     Raises:
         MissingDataError: no such bucket or object.
+        DeniedError: the role may not read it.
     """
+    require(place, "s3", "GetObject", Bucket=uri.bucket, Key=uri.key)
     try:
         key = s3_backends[place.account][place.partition].get_object(uri.bucket, uri.key)
     except S3ClientError as exc:
@@ -63,10 +98,11 @@ def read(uri: Uri, place: Place) -> bytes:
 
 
 def exists(uri: Uri, place: Place) -> bool:
-    """Whether there is such an object, or anything below such a prefix if the key ends with a slash."""
+    """Whether the role may read such an object, or finds anything below such a prefix if the key ends with a slash."""
     try:
         if uri.key.endswith("/"):
             return bool(keys(uri, place))
+        require(place, "s3", "HeadObject", Bucket=uri.bucket, Key=uri.key)
         return s3_backends[place.account][place.partition].get_object(uri.bucket, uri.key) is not None
     except (S3ClientError, MissingDataError):
         return False
@@ -77,7 +113,9 @@ def keys(uri: Uri, place: Place) -> list[str]:
 
     Raises:
         MissingDataError: no such bucket.
+        DeniedError: the role may not list it.
     """
+    require(place, "s3", "ListObjectsV2", Bucket=uri.bucket, Prefix=uri.key)
     try:
         bucket = s3_backends[place.account][place.partition].get_bucket(uri.bucket)
     except S3ClientError as exc:
@@ -94,7 +132,9 @@ def write(uri: Uri, body: bytes, place: Place, *, kms_key_id: str | None = None,
 
     Raises:
         MissingDataError: no such bucket.
+        DeniedError: the role may not write it.
     """
+    require(place, "s3", "PutObject", Bucket=uri.bucket, Key=uri.key, SSEKMSKeyId=kms_key_id)
     try:
         key = s3_backends[place.account][place.partition].put_object(
             uri.bucket,

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlops_kit.local.compute import archives, layout, storage
+from mlops_kit.local.compute import archives, images, layout, storage
 from mlops_kit.local.compute.environment import base_environment
 from mlops_kit.local.compute.layout import Layout
 from mlops_kit.local.compute.logs import LogStream
@@ -97,7 +97,8 @@ class TrainingRun:
         except _JobFailedError as exc:
             self._finish("Failed", str(exc))
         except storage.MissingDataError as exc:
-            self._finish("Failed", f"ClientError: Data download failed:{exc}")
+            what = "Artifact upload" if self.secondary_status == "Uploading" else "Data download"
+            self._finish("Failed", f"ClientError: {what} failed:{exc}")
         except archives.BadArchiveError as exc:
             self._finish("Failed", f"ClientError: the submitted source archive cannot be unpacked: {exc}")
         except Exception as exc:
@@ -112,6 +113,10 @@ class TrainingRun:
         files.make()
         request = self.request
         hyperparameters = layout.decode(request.get("HyperParameters") or {})
+        try:
+            images.pull(str(request["AlgorithmSpecification"].get("TrainingImage")), self.place)
+        except storage.DeniedError as exc:
+            raise _JobFailedError(f"ClientError: Cannot pull algorithm container. {exc}") from exc
         self._move("Downloading", "Downloading input data")
         layout.write_config(files, request)
         for channel in request.get("InputDataConfig") or []:

@@ -50,47 +50,40 @@ def change(alarm: Any, reason: str, reason_data: str, state: State) -> State | N
 
 def announce(alarm: Any, before: State) -> None:
     """Event and actions of a change of state."""
-    account, region = alarm.alarm_arn.split(":")[4], alarm.alarm_arn.split(":")[3]
-    place, state = Place(account, region), alarm.state_value
-    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+    emit(alarm, before)
+    act(alarm, before)
+
+
+def emit(alarm: Any, before: State) -> None:
+    """The event of a change of state."""
+    configuration = {"description": alarm.description or ""}
+    if alarm.rule is not None:
+        configuration["alarmRule"] = alarm.rule
     detail = {
         "alarmName": alarm.name,
         "state": {
-            "value": state,
+            "value": alarm.state_value,
             "reason": alarm.state_reason,
             "reasonData": alarm.state_reason_data,
-            "timestamp": stamp,
+            "timestamp": _stamp(),
         },
         "previousState": {"value": before},
-        "configuration": {"description": alarm.description or ""},
+        "configuration": configuration,
     }
-    events.emit(place, "aws.cloudwatch", "CloudWatch Alarm State Change", detail, resources=[alarm.alarm_arn])
+    events.emit(_place(alarm), "aws.cloudwatch", "CloudWatch Alarm State Change", detail, resources=[alarm.alarm_arn])
+
+
+def act(alarm: Any, before: State) -> None:
+    """The actions of the state that the alarm is in, if they are on."""
     if not alarm.actions_enabled:
         return
+    state, place = alarm.state_value, _place(alarm)
     actions = {
         "ALARM": alarm.alarm_actions,
         "OK": alarm.ok_actions,
         "INSUFFICIENT_DATA": alarm.insufficient_data_actions,
     }[state]
-    message = json.dumps(
-        {
-            "AlarmName": alarm.name,
-            "AlarmDescription": alarm.description,
-            "AWSAccountId": account,
-            "NewStateValue": state,
-            "NewStateReason": alarm.state_reason,
-            "StateChangeTime": stamp,
-            "Region": region,
-            "AlarmArn": alarm.alarm_arn,
-            "OldStateValue": before,
-            "Trigger": {
-                "MetricName": alarm.metric_name,
-                "Namespace": alarm.namespace,
-                "Threshold": alarm.threshold,
-                "ComparisonOperator": alarm.comparison_operator,
-            },
-        }
-    )
+    message = _message(alarm, before)
     for action in actions or []:
         outcome: Literal["Successfully executed", "Failed to execute"] = "Successfully executed"
         if action.split(":")[2:3] != ["sns"]:
@@ -98,7 +91,7 @@ def announce(alarm: Any, before: State) -> None:
             continue
         try:
             topic_account, topic_region = action.split(":")[4], action.split(":")[3]
-            subject = f'{state}: "{alarm.name}" in {region}'[:100]
+            subject = f'{state}: "{alarm.name}" in {place.region}'[:100]
             sns_backends[topic_account][topic_region].publish(message, action, subject=subject)
         except Exception:
             outcome = "Failed to execute"
@@ -107,6 +100,45 @@ def announce(alarm: Any, before: State) -> None:
             note(
                 alarm, "Action", f"{outcome} action {action}", {"actionState": outcome, "notificationResource": action}
             )
+
+
+def _message(alarm: Any, before: State) -> str:
+    """What a topic gets: the same for all alarms, then what triggers this one."""
+    place = _place(alarm)
+    message = {
+        "AlarmName": alarm.name,
+        "AlarmDescription": alarm.description,
+        "AWSAccountId": place.account,
+        "NewStateValue": alarm.state_value,
+        "NewStateReason": alarm.state_reason,
+        "StateChangeTime": _stamp(),
+        "Region": place.region,
+        "AlarmArn": alarm.alarm_arn,
+        "OldStateValue": before,
+    }
+    if alarm.rule is not None:
+        children = json.loads(alarm.state_reason_data or "{}").get("triggeringAlarms", [])
+        triggering = [
+            {"Arn": child["arn"], "State": {"Value": child["state"]["value"], "Timestamp": child["state"]["timestamp"]}}
+            for child in children
+        ]
+        return json.dumps({**message, "AlarmRule": alarm.rule, "TriggeringChildren": triggering})
+    trigger = {
+        "MetricName": alarm.metric_name,
+        "Namespace": alarm.namespace,
+        "Threshold": alarm.threshold,
+        "ComparisonOperator": alarm.comparison_operator,
+    }
+    return json.dumps({**message, "Trigger": trigger})
+
+
+def _place(alarm: Any) -> Place:
+    _, _, _, region, account, *_ = alarm.alarm_arn.split(":")
+    return Place(account, region)
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
 
 
 def history(alarm: Any) -> list[dict[str, Any]]:
@@ -118,7 +150,7 @@ def note(alarm: Any, kind: str, summary: str, data: dict[str, Any]) -> None:
     history(alarm).append(
         {
             "AlarmName": alarm.name,
-            "AlarmType": "MetricAlarm",
+            "AlarmType": "MetricAlarm" if alarm.rule is None else "CompositeAlarm",
             "Timestamp": datetime.now(UTC).replace(tzinfo=None),
             "HistoryItemType": kind,
             "HistorySummary": summary,

@@ -31,7 +31,7 @@ from moto.core.responses import ActionResult
 
 from mlops_kit.local.compute.runtime import Runtime
 from mlops_kit.local.compute.storage import Place
-from mlops_kit.local.overlay import alarm_actions, guard
+from mlops_kit.local.overlay import alarm_actions, composite_alarms, guard
 from mlops_kit.local.overlay.alarm_actions import HISTORY, LAST_ALARM, lock
 from mlops_kit.local.overlay.alarm_evaluation import COMPARISONS, Missing, Rule, State, evaluate, statistic
 from mlops_kit.local.overlay.metrics import MetricStore, key_of, query_series
@@ -59,7 +59,8 @@ def install() -> None:
                 for name in ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "history"):
                     setattr(alarm, name, getattr(before, name))
                 setattr(alarm, HISTORY, alarm_actions.history(before))
-                setattr(alarm, LAST_ALARM, getattr(before, LAST_ALARM, None))
+                for name in (LAST_ALARM, composite_alarms.ACTED, composite_alarms.SUPPRESSED_AT):
+                    setattr(alarm, name, getattr(before, name, None))
             verb = "created" if before is None else "updated"
             alarm_actions.note(
                 alarm, "ConfigurationUpdate", f'Alarm "{alarm.name}" {verb}', {"type": verb.capitalize()}
@@ -74,15 +75,19 @@ def install() -> None:
         except ValueError as exc:
             raise ValidationError(str(exc)) from exc
         comparison = self._get_param("ComparisonOperator")
-        if comparison not in COMPARISONS and not self._get_param("AlarmRule"):
+        if comparison not in COMPARISONS:
             raise ValidationError(f"the local cloud does not evaluate the comparison operator {comparison!r}")
         return put_response(self)
 
     def update_state(self: Any, reason: str, reason_data: str, state_value: str) -> None:
         with lock:
             changed = alarm_actions.change(self, reason, reason_data or "{}", cast(State, state_value))
-        if changed is not None:
+        if changed is None:
+            return
+        if self.rule is None:
             alarm_actions.announce(self, changed)
+        else:
+            composite_alarms.announce(self, changed, _backend(self))
 
     def describe_alarm_history(self: Any) -> Any:
         return ActionResult({"AlarmHistoryItems": _history_items(self)})
@@ -91,6 +96,7 @@ def install() -> None:
     guard.replace(CloudWatchResponse, "put_metric_alarm", check_and_put)
     guard.replace(Alarm, "update_state", update_state)
     guard.add(CloudWatchResponse, "describe_alarm_history", describe_alarm_history)
+    composite_alarms.install()
 
 
 def start_evaluating(runtime: Runtime) -> threading.Thread:
@@ -106,15 +112,16 @@ def _evaluate_forever(runtime: Runtime) -> None:
         time.sleep(interval)
         for account, regions in list(cloudwatch_backends.items()):
             for region, backend in list(regions.items()):
-                for alarm in list(backend.alarms.values()):
+                for alarm in composite_alarms.children_first(backend, list(backend.alarms)):
                     evaluate_alarm(alarm, backend, Place(account, region))
 
 
 def evaluate_alarm(alarm: Any, backend: Any, place: Place) -> None:
     """Bring one alarm's state up to date. An alarm that cannot be evaluated is logged, not raised."""
-    if alarm.rule is not None:
-        return  # composite alarms are only accepted
     try:
+        if alarm.rule is not None:
+            composite_alarms.evaluate(alarm, backend)
+            return
         rule, points = _datapoints(alarm, backend)
         state = evaluate(rule, points, alarm.state_value)
         if state != alarm.state_value:
@@ -133,11 +140,17 @@ def firing(place: Place, names: Sequence[str], since: datetime) -> list[str]:
             continue
         last: datetime | None = getattr(alarm, LAST_ALARM, None)
         if alarm.state_value != "ALARM" and not (last and last >= since):
-            evaluate_alarm(alarm, backend, place)
+            for one in composite_alarms.children_first(backend, [name]):
+                evaluate_alarm(one, backend, place)
             last = getattr(alarm, LAST_ALARM, None)
         if alarm.state_value == "ALARM" or (last and last >= since):
             found.append(name)
     return found
+
+
+def _backend(alarm: Any) -> Any:
+    _, _, _, region, account, *_ = alarm.alarm_arn.split(":")
+    return cloudwatch_backends[account][region]
 
 
 def _datapoints(alarm: Any, backend: Any) -> tuple[Rule, list[float | None]]:
@@ -233,8 +246,10 @@ def _reason_data(alarm: Any, rule: Rule, points: Sequence[float | None]) -> str:
 
 def _history_items(response: Any) -> list[dict[str, Any]]:
     name, kind = response._get_param("AlarmName"), response._get_param("HistoryItemType")
+    types = response._get_param("AlarmTypes") or ["MetricAlarm"]
     backend = response.cloudwatch_backend
     alarms = [backend.alarms[name]] if name in backend.alarms else [] if name else list(backend.alarms.values())
+    alarms = [alarm for alarm in alarms if ("MetricAlarm" if alarm.rule is None else "CompositeAlarm") in types]
     items = [
         item for alarm in alarms for item in alarm_actions.history(alarm) if not kind or item["HistoryItemType"] == kind
     ]

@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-Context = Mapping[str, str]
-"""Condition keys of a request. Keys are compared without regard to case, as AWS does."""
+Context = Mapping[str, str | Sequence[str]]
+"""Condition keys of a request; a key with several values (``aws:TagKeys``) has a list. Keys are compared without regard
+to case, as AWS does."""
 
 
 class UnknownOperatorError(ValueError):
@@ -119,14 +120,20 @@ def _resolve(operator: str) -> tuple[str, bool, bool, bool]:
     return name, negated, if_exists, for_all
 
 
-def _operator_holds(operator: str, actual: str | None, values: Any) -> bool:
+def _operator_holds(operator: str, actual: str | Sequence[str] | None, values: Any) -> bool:
     name, negated, if_exists, for_all = _resolve(operator)
     wanted = [_text(value) for value in (values if isinstance(values, list) else [values])]
     if name == "Null":
         return any((actual is None) == (value.lower() == "true") for value in wanted)
-    if actual is None:
-        # Every request key here has at most one value, so "for all values" of an absent key is vacuously true.
-        return negated or if_exists or for_all
+    for_any = operator.startswith("ForAnyValue:")
+    if actual is None or (not isinstance(actual, str) and not actual):
+        # "For all values" of a key without any is vacuously true, "for any value" is not.
+        return if_exists or for_all or (negated and not for_any)
+    held = [_value_holds(name, negated, value, wanted) for value in ([actual] if isinstance(actual, str) else actual)]
+    return all(held) if for_all or (negated and not for_any) else any(held)
+
+
+def _value_holds(name: str, negated: bool, actual: str, wanted: Sequence[str]) -> bool:
     try:
         matched = any(_OPERATORS[name](value, actual) for value in wanted)
     except ValueError:

@@ -30,7 +30,7 @@ class Request:
     caller: Caller
     action: str
     resource: str
-    context: Mapping[str, str] = field(default_factory=dict)
+    context: conditions.Context = field(default_factory=dict)
 
 
 def parse(document: str | bytes) -> dict[str, Any]:

@@ -12,8 +12,8 @@ ExpectedBucketOwner is ignored              a bucket of another account is refus
 an unknown condition operator is stored     MalformedPolicy
 ==========================================  ===========================================================================
 
-Policies of the caller itself (IAM) are not evaluated: within its own account a caller may do all that the bucket policy
-does not deny. The loopback connection counts as TLS (``aws:SecureTransport`` is true), because the policies that demand
+Policies of the caller itself are for :mod:`iam`: without ``--enforce-iam``, a caller may do all within its own account
+that the bucket policy does not deny. The loopback connection counts as TLS (``aws:SecureTransport`` is true), because the policies that demand
 it are the same here and on AWS, and there is no way to have a certificate here.
 """
 
@@ -67,7 +67,7 @@ def install() -> None:
         return PermissionResult.DENIED if resource in getattr(_denied, "objects", ()) else PermissionResult.NEUTRAL
 
     def put_bucket_policy(self: Any, bucket_name: str, policy: bytes) -> None:
-        _parsed(policy)
+        parsed(policy)
         self.get_bucket(bucket_name).policy = policy
 
     guard.replace(FakeBucket, "get_permission", get_permission)
@@ -94,11 +94,11 @@ def check_permission(request: S3Request) -> None:
     _denied.objects = set()
     if request.bucket is None:
         return
-    context = _context(request)
+    context = context_of(request)
     if request.key is None and request.method == "POST" and "delete" in request.query:
         _check_deletions(request, context)
         return
-    for action in _actions(request):
+    for action in actions(request):
         _require(request.caller, request.bucket, request.key, action, context)
     if source := request.copy_source:
         bucket = s3_requests.find_bucket(source.bucket)
@@ -115,15 +115,20 @@ def _check_deletions(request: S3Request, context: Mapping[str, str]) -> None:
         try:
             _require(request.caller, request.bucket, key, action, context)
         except S3ClientError:
-            _denied.objects.add(f"arn:aws:s3:::{request.bucket_name}/{key}")  # as moto spells it, in every partition
+            refuse_deletion(request.bucket_name, key)
+
+
+def refuse_deletion(bucket_name: str, key: str) -> None:
+    """Have DeleteObjects, which the thread is serving, say of this key that it may not be deleted."""
+    _denied.objects.add(f"arn:aws:s3:::{bucket_name}/{key}")  # as moto spells it, in every partition
 
 
 def _require(caller: Caller, bucket: Any, key: str | None, action: str, context: Mapping[str, str]) -> None:
     resource = f"arn:{bucket.partition}:s3:::{bucket.name}" + (f"/{key}" if key is not None else "")
     verdict: policy.Verdict = "neutral"
     if bucket.policy:
-        asked = policy.Request(caller, action, resource, {**context, **_resource_context(bucket)})
-        verdict = policy.evaluate(_parsed(bytes(bucket.policy)), asked)
+        asked = policy.Request(caller, action, resource, {**context, **resource_context(bucket)})
+        verdict = policy.evaluate(parsed(bytes(bucket.policy)), asked)
     if verdict == "deny":
         why = "with an explicit deny in a resource-based policy"
     elif verdict == "neutral" and caller.account != bucket.account_id:
@@ -136,14 +141,14 @@ def _require(caller: Caller, bucket: Any, key: str | None, action: str, context:
 
 
 @functools.lru_cache(maxsize=256)
-def _parsed(document: bytes) -> dict[str, Any]:
+def parsed(document: bytes) -> dict[str, Any]:
     try:
         return policy.parse(document)
     except policy.MalformedPolicyError as exc:
         raise s3_requests.error("MalformedPolicy", str(exc)) from exc
 
 
-def _actions(request: S3Request) -> list[str]:
+def actions(request: S3Request) -> list[str]:
     if request.key is None:
         return [_bucket_action(request)]
     version = "Version" if "versionId" in request.query else ""
@@ -186,7 +191,7 @@ def _bucket_action(request: S3Request) -> str:
     return "s3:PutObject" if request.method == "POST" else "s3:CreateBucket"
 
 
-def _context(request: S3Request) -> dict[str, str]:
+def context_of(request: S3Request) -> dict[str, str]:
     """The condition keys that a request itself brings."""
     context = {
         "aws:SecureTransport": "true",
@@ -196,7 +201,7 @@ def _context(request: S3Request) -> dict[str, str]:
         "s3:authType": "REST-HEADER" if request.headers.get("Authorization") else "REST-QUERY-STRING",
         "aws:RequestedRegion": str(request.response.region),
     }
-    if request.key is not None and _actions(request) == ["s3:PutObject"]:
+    if request.key is not None and actions(request) == ["s3:PutObject"]:
         # An upload of one part, and the start of one in parts, create no object yet.
         starts_or_part = "partNumber" in request.query or "uploads" in request.query
         context["s3:ObjectCreationOperation"] = "false" if starts_or_part else "true"
@@ -219,5 +224,5 @@ def _context(request: S3Request) -> dict[str, str]:
     return context
 
 
-def _resource_context(bucket: Any) -> dict[str, str]:
+def resource_context(bucket: Any) -> dict[str, str]:
     return {"aws:ResourceAccount": bucket.account_id, "s3:ResourceAccount": bucket.account_id}

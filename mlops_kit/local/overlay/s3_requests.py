@@ -79,9 +79,9 @@ _checks: list[Check] = []
 _locks = [threading.RLock() for _ in range(STRIPES)]
 
 
-def register(check: Check) -> None:
-    """Have ``check`` called for every request, in the order of registration."""
-    _checks.append(check)
+def register(check: Check, *, first: bool = False) -> None:
+    """Have ``check`` called for every request, in the order of registration, or before all others."""
+    _checks.insert(0 if first else len(_checks), check)
 
 
 def find_bucket(name: str) -> Any | None:

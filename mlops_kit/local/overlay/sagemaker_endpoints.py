@@ -9,7 +9,8 @@ no UpdateEndpoint                           blue/green with canary, linear, roll
                                             by a container that does not come up
 UpdateEndpointWeightsAndCapacities sets     keeps them
 what was omitted to null
-DescribeEndpoint leaves most out            pending deployment, last deployment config, images, capture, reason
+DescribeEndpoint leaves most out            pending deployment, last deployment config, images, capture, reason;
+                                            shadow variants, serverless and asynchronous configuration
 ==========================================  ===========================================================================
 """
 
@@ -22,12 +23,11 @@ from moto.sagemaker.responses import SageMakerResponse
 
 from mlops_kit.local.compute import runtime
 from mlops_kit.local.compute.capture import CaptureConfig
-from mlops_kit.local.compute.containers import DEFAULT_STARTUP_SECONDS, VariantSpec
 from mlops_kit.local.compute.fleet import FleetSpec
 from mlops_kit.local.compute.rollout import InvalidDeploymentError
 from mlops_kit.local.compute.serving import Endpoint, InProgressError, Retained
 from mlops_kit.local.compute.storage import Place
-from mlops_kit.local.overlay import alarms, guard, sts
+from mlops_kit.local.overlay import alarms, guard, sagemaker_containers
 from mlops_kit.local.overlay import sagemaker as sm
 
 LOCAL = "mlops_kit_endpoint"
@@ -66,6 +66,10 @@ def install() -> None:
         if endpoint.status == "Failed" or endpoint.fleet is None:
             raise sm.invalid(f'Cannot update endpoint "{moto_endpoint.arn}" in status {endpoint.status}: delete it.')
         deployment = self._get_param("DeploymentConfig")
+        if spec.serverless and not endpoint.fleet.spec.serverless:
+            raise sm.invalid("Updating a real-time endpoint to a serverless endpoint is not supported.")
+        if deployment and (spec.serverless or endpoint.fleet.spec.serverless):
+            raise sm.invalid("DeploymentConfig is not supported for serverless endpoints.")
         running = {variant.spec.name for variant in endpoint.fleet.variants}
         if deployment and running != {variant.name for variant in spec.variants}:
             raise sm.invalid(
@@ -89,17 +93,25 @@ def install() -> None:
         if endpoint.in_progress:
             raise _in_progress(moto_endpoint)
         desired = self._get_param("DesiredWeightsAndCapacities")
-        names = [entry["VariantName"] for entry in desired]
+        names, running = [entry["VariantName"] for entry in desired], endpoint.variants()
         for name in names:
             if names.count(name) > 1:
                 raise sm.invalid(f'The variant name "{name}" was non-unique within the request.')
-            if endpoint.fleet is None or name not in {v.spec.name for v in endpoint.fleet.variants}:
+            if name not in running:
                 raise sm.invalid(
                     f'The variant name(s) "{name}" is/are not present within endpoint configuration '
                     f'"{sm.arn("endpoint-config", endpoint.config, sm.place_of(self))}".'
                 )
         for entry in desired:
-            endpoint.scale(entry["VariantName"], entry.get("DesiredInstanceCount"), entry.get("DesiredWeight"))
+            if entry.get("ServerlessUpdateConfig") and running[entry["VariantName"]].serverless is None:
+                raise sm.invalid(f'The variant "{entry["VariantName"]}" is not serverless.')
+        for entry in desired:
+            endpoint.scale(
+                entry["VariantName"],
+                entry.get("DesiredInstanceCount"),
+                entry.get("DesiredWeight"),
+                entry.get("ServerlessUpdateConfig"),
+            )
         return ActionResult({"EndpointArn": moto_endpoint.arn})
 
     def delete_endpoint(self: Any) -> Any:
@@ -150,47 +162,14 @@ def fleet_spec(backend: Any, config_name: str, place: Place) -> FleetSpec:
     if config is None:
         raise sm.could_not_find("endpoint configuration", "endpoint-config", config_name, place)
     request = sm.given(config)
-    variants = tuple(_variant(backend, variant, place) for variant in request["ProductionVariants"])
+    shadows = request.get("ShadowProductionVariants") or []
     capture = request.get("DataCaptureConfig")
-    return FleetSpec(config_name, variants, CaptureConfig(capture) if capture else None)
-
-
-def _variant(backend: Any, variant: dict[str, Any], place: Place) -> VariantSpec:
-    model_name = str(variant.get("ModelName"))
-    model = backend._models.get(model_name)
-    if model is None:
-        raise sm.could_not_find("model", "model", model_name, place)
-    request = sm.given(model)
-    containers = [request["PrimaryContainer"]] if request.get("PrimaryContainer") else request.get("Containers") or []
-    if len(containers) != 1:
-        raise sm.invalid(
-            f"The local cloud serves models with exactly one container; {model_name} has {len(containers)}."
-        )
-    container = _resolve_package(backend, containers[0])
-    source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
-    role, isolated = request.get("ExecutionRoleArn"), bool(request.get("EnableNetworkIsolation"))
-    session = {} if isolated or not role else sts.service_session(role, place.account, place.partition, "SageMaker")
-    return VariantSpec(
-        name=str(variant["VariantName"]),
-        image=str(container.get("Image", "")),
-        model_data=container.get("ModelDataUrl") or source.get("S3Uri"),
-        model_prefix=source.get("CompressionType") == "None",
-        environment={str(k): str(v) for k, v in (container.get("Environment") or {}).items()},
-        credentials=session,
-        instances=int(variant.get("InitialInstanceCount") or 1),
-        weight=float(variant.get("InitialVariantWeight", 1.0)),
-        startup_seconds=float(variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or DEFAULT_STARTUP_SECONDS),
+    return FleetSpec(
+        config=config_name,
+        variants=tuple(
+            sagemaker_containers.resolve(backend, variant, place) for variant in request["ProductionVariants"]
+        ),
+        capture=CaptureConfig(capture) if capture else None,
+        shadow=sagemaker_containers.resolve(backend, shadows[0], place) if shadows else None,
+        asynchronous=request.get("AsyncInferenceConfig"),
     )
-
-
-def _resolve_package(backend: Any, container: dict[str, Any]) -> dict[str, Any]:
-    """A container that names a model package is that package's first container, with its own variables on top."""
-    name = container.get("ModelPackageName")
-    if not name:
-        return container
-    package = backend.model_packages.get(backend.model_package_name_mapping.get(name, name))
-    specified = ((package.inference_specification or {}).get("Containers") or []) if package else []
-    if not specified:
-        raise sm.invalid(f"Could not find model package {name}.")
-    environment = {**(specified[0].get("Environment") or {}), **(container.get("Environment") or {})}
-    return {**specified[0], "Environment": environment}

@@ -6,6 +6,8 @@ moto                                        here
 DescribeModel, DescribeEndpointConfig drop  what Create was given, nothing else
 parameters and answer ``{}`` for absent
 creating a name twice replaces the first    refused, as AWS does
+variants are only checked for their model,  as AWS does (:mod:`sagemaker_variants`); any name of an instance type
+and for an instance type of 2020
 a role and model data need not exist        they have to, and the role has to trust sagemaker.amazonaws.com
 AddTags appends a second value of a key     replaces the value
 tags of an unknown resource: HTTP 500       ValidationException
@@ -14,15 +16,18 @@ tags of an unknown resource: HTTP 500       ValidationException
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
-from moto.sagemaker.models import SageMakerModelBackend
+from moto.sagemaker.models import FakeEndpointConfig, SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 
 from mlops_kit.local.compute import storage
-from mlops_kit.local.overlay import guard
+from mlops_kit.local.overlay import guard, sagemaker_variants
 from mlops_kit.local.overlay import sagemaker as sm
+
+_INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
 
 
 def install() -> None:
@@ -78,6 +83,7 @@ def _check_model(response: Any, name: str) -> None:
     place = sm.place_of(response)
     if role := response._get_param("ExecutionRoleArn"):
         sm.check_role(str(role), place, sm.arn("model", name, place))
+        place = place.acting_as(str(role))
     containers = response._get_param("Containers") or []
     for container in [response._get_param("PrimaryContainer"), *containers]:
         source = ((container or {}).get("ModelDataSource") or {}).get("S3DataSource") or {}
@@ -93,15 +99,13 @@ def _install_configs() -> None:
     create = guard.original(SageMakerResponse, "create_endpoint_config", "self")
     for name in ("describe_endpoint_config", "delete_endpoint_config"):
         guard.original(SageMakerResponse, name, "self")
+    guard.original(FakeEndpointConfig, "validate_instance_type", "self", "instance_type")
     kind, what = "endpoint-config", "endpoint configuration"
 
     def create_endpoint_config(self: Any) -> Any:
         place = sm.place_of(self)
         name = sm.check_name(self._get_param("EndpointConfigName"), "endpointConfigName")
-        for variant in self._get_param("ProductionVariants"):
-            sm.check_name(variant.get("VariantName"), "variantName")
-            if variant.get("ModelName") not in self.sagemaker_backend._models:
-                raise sm.could_not_find("model", "model", str(variant.get("ModelName")), place)
+        sagemaker_variants.check(self.sagemaker_backend, self._get_params(), place)
         with sm.lock:
             if name in self.sagemaker_backend.endpoint_configs:
                 raise sm.already_exists(what, kind, name, place)
@@ -129,6 +133,11 @@ def _install_configs() -> None:
             raise sm.could_not_find(what, kind, name, sm.place_of(self))
         return EmptyResult()
 
+    def validate_instance_type(self: Any, instance_type: str) -> None:
+        if not _INSTANCE_TYPE.fullmatch(instance_type):
+            raise sm.invalid(f"Value '{instance_type}' at 'instanceType' is not an instance type.")
+
+    guard.replace(FakeEndpointConfig, "validate_instance_type", validate_instance_type)
     guard.replace(SageMakerResponse, "create_endpoint_config", create_endpoint_config)
     guard.replace(SageMakerResponse, "describe_endpoint_config", describe_endpoint_config)
     guard.replace(SageMakerResponse, "delete_endpoint_config", delete_endpoint_config)

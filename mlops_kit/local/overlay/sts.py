@@ -10,7 +10,7 @@ user/moto
 ==========================================  ===========================================================================
 
 Known difference: AWS lets no root user assume a role; here the twelve-digit key stands for "an administrator of the
-account" and may. Policies on the caller's own side are not evaluated.
+account" and may. Policies on the caller's own side are for :mod:`iam`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,274 @@
+"""What people's roles are put together from: one function a thing that somebody does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlops_kit.config import Model
+from mlops_kit.naming import DRIFT_NAMESPACE, QUALITY_NAMESPACE, RELEASES_NAMESPACE, EnvironmentNames
+from stacks import policies
+from stacks.network import Network
+from stacks.policies import Statement, allow
+from stacks.training import both, inside, training_limits
+
+READ_PACKAGES = (
+    "sagemaker:DescribeModelPackage",
+    "sagemaker:DescribeModelPackageGroup",
+    "sagemaker:ListModelPackages",
+)
+
+
+def _sagemaker(names: EnvironmentNames, *kinds: str) -> list[str]:
+    return [names.arn("sagemaker", f"{kind}/{names.prefix}-*") for kind in kinds]
+
+
+def read_data(names: EnvironmentNames) -> list[Statement]:
+    """Data, models and captured traffic."""
+    buckets = [names.bucket_arn(kind) for kind in ("lake", "artifacts", "capture", "ledger")]
+    return [
+        allow("FindObjects", policies.LIST_BUCKET, buckets),
+        allow("ReadObjects", policies.READ_OBJECTS, [f"{bucket}/*" for bucket in buckets]),
+    ]
+
+
+def read_models(names: EnvironmentNames) -> list[Statement]:
+    artifacts = names.bucket_arn("artifacts")
+    return [
+        allow("FindModels", policies.LIST_BUCKET, artifacts),
+        allow("ReadModels", policies.READ_OBJECTS, f"{artifacts}/models/*"),
+    ]
+
+
+def read_ledger(names: EnvironmentNames) -> list[Statement]:
+    ledger = names.bucket_arn("ledger")
+    return [
+        allow("FindEvents", policies.LIST_BUCKET, ledger),
+        allow("ReadEvents", [*policies.READ_OBJECTS, "s3:GetObjectRetention"], f"{ledger}/*"),
+    ]
+
+
+def write_data(names: EnvironmentNames) -> list[Statement]:
+    """Data commits, raw data, requests to asynchronous endpoints, and what training jobs read."""
+    lake, artifacts, capture = names.bucket_arn("lake"), names.bucket_arn("artifacts"), names.bucket_arn("capture")
+    return [
+        allow(
+            "WriteData",
+            policies.WRITE_OBJECTS,
+            [f"{lake}/datasets/*", f"{lake}/raw/*", f"{artifacts}/training/*", f"{capture}/async/*/requests/*"],
+        ),
+    ]
+
+
+def decrypt(names: EnvironmentNames, key_arn: str) -> Statement:
+    """Read what may be read, and encrypt nothing: objects, and the input of schedules."""
+    return allow("Decrypt", ["kms:Decrypt"], key_arn, conditions=policies.through(names, "s3", "scheduler"))
+
+
+def encrypt_records(names: EnvironmentNames, key_arn: str) -> Statement:
+    return allow("EncryptRecords", ["kms:GenerateDataKey"], key_arn, conditions=policies.through(names, "s3"))
+
+
+def store_trained(names: EnvironmentNames) -> Statement:
+    """Keep what a training job made under its digest. Create-only: no model that is there can become another one."""
+    return _create_only("StoreTrained", f"{names.bucket_arn('artifacts')}/models/*")
+
+
+def write_models(names: EnvironmentNames) -> list[Statement]:
+    lake, artifacts = names.bucket_arn("lake"), names.bucket_arn("artifacts")
+    return [
+        allow("WriteModels", policies.WRITE_OBJECTS, f"{artifacts}/models/*"),
+        allow(  # a copy whose digest turns out wrong is taken back
+            "TakeBackBadCopies", ["s3:DeleteObjectVersion"], [f"{lake}/datasets/*", f"{artifacts}/models/*"]
+        ),
+    ]
+
+
+def _create_only(sid: str, resource: str) -> Statement:
+    return allow(sid, ["s3:PutObject"], resource, conditions={"Null": {"s3:if-none-match": "false"}})
+
+
+def record_releases(names: EnvironmentNames) -> Statement:
+    """Create only: an event is never replaced."""
+    return _create_only("AppendToLedger", f"{names.bucket_arn('ledger')}/*")
+
+
+def leave_approvals_alone(names: EnvironmentNames) -> Statement:
+    """Who promotes cannot write the approval of it."""
+    return {
+        "Sid": "LeaveApprovalsAlone",
+        "Effect": "Deny",
+        "Action": "s3:PutObject",
+        "Resource": f"{names.bucket_arn('ledger')}/{names.approvals_prefix}*",
+    }
+
+
+def record_approvals(names: EnvironmentNames) -> Statement:
+    return _create_only("AppendApprovals", f"{names.bucket_arn('ledger')}/{names.approvals_prefix}*")
+
+
+def see_models(names: EnvironmentNames) -> list[Statement]:
+    """Versions, what serves them, and the jobs that made them."""
+    return [
+        allow("SeeVersions", READ_PACKAGES, _sagemaker(names, "model-package", "model-package-group")),
+        allow(
+            "SeeServing",
+            ["sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"],
+            _sagemaker(names, "endpoint", "endpoint-config", "model"),
+        ),
+        allow(
+            "SeeJobs",
+            [
+                "sagemaker:DescribePipeline",
+                "sagemaker:DescribePipelineExecution",
+                "sagemaker:DescribeProcessingJob",
+                "sagemaker:DescribeTrainingJob",
+                "sagemaker:DescribeTransformJob",
+                "sagemaker:ListPipelineExecutionSteps",
+                "sagemaker:ListPipelineExecutions",
+            ],
+            [
+                *_sagemaker(names, "pipeline", "processing-job", "training-job", "transform-job"),
+                # Jobs of pipelines carry a name of SageMaker's choice.
+                names.arn("sagemaker", "processing-job/pipelines-*"),
+                names.arn("sagemaker", "training-job/pipelines-*"),
+            ],
+        ),
+        allow("SeeSchedules", ["scheduler:GetSchedule"], names.arn("scheduler", f"schedule/{names.schedule_group}/*")),
+    ]
+
+
+def watch(names: EnvironmentNames) -> list[Statement]:
+    groups = (
+        names.training_log_group,
+        names.processing_log_group,
+        names.transform_log_group,
+        names.endpoint_log_groups,
+    )
+    return [
+        allow(
+            "ReadAlarms",
+            ["cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms"],
+            names.arn("cloudwatch", "alarm:*"),  # finding alarms by their prefix counts as asking for all of them
+        ),
+        allow(  # metrics have no resource
+            "ReadMetrics", ["cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics"], "*"
+        ),
+        allow(
+            "ReadLogs",
+            ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"],
+            [names.arn("logs", f"log-group:{group}:*") for group in groups],
+        ),
+    ]
+
+
+def train(names: EnvironmentNames, models: Sequence[Model], network: Network) -> list[Statement]:
+    """Start jobs within the models' limits and in the environment's network, by hand or through their pipelines."""
+    if not models:
+        return []
+    jobs = _sagemaker(names, "training-job")
+    return [
+        allow(
+            "Train",
+            ["sagemaker:CreateTrainingJob"],
+            jobs,
+            conditions=both(training_limits(models), inside(network, isolated=True)),
+        ),
+        allow("TagAndStopJobs", ["sagemaker:AddTags", "sagemaker:StopTrainingJob"], jobs),
+        allow(
+            "RunPipelines",
+            ["sagemaker:StartPipelineExecution", "sagemaker:StopPipelineExecution"],
+            _sagemaker(names, "pipeline"),
+        ),
+        allow(
+            "PassTrainingRoles",
+            ["iam:PassRole"],
+            names.iam_arn(f"role/{names.prefix}-*-training"),
+            conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        ),
+    ]
+
+
+def register(names: EnvironmentNames) -> list[Statement]:
+    packages = _sagemaker(names, "model-package", "model-package-group")
+    return [allow("RegisterVersions", ["sagemaker:CreateModelPackage"], packages)]
+
+
+def approve_versions(names: EnvironmentNames) -> Statement:
+    """A version counts as approved once it was released and verified."""
+    return allow(
+        "ApproveVersions", ["sagemaker:UpdateModelPackage"], _sagemaker(names, "model-package", "model-package-group")
+    )
+
+
+def invoke(names: EnvironmentNames) -> Statement:
+    return allow("Invoke", ["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointAsync"], _sagemaker(names, "endpoint"))
+
+
+def release(names: EnvironmentNames, models: Sequence[Model], key_arn: str) -> list[Statement]:
+    """Make models and configs, roll endpoints and batch schedules, clean up what is no longer needed."""
+    found = [
+        allow(
+            "MakeReleases",
+            [
+                "sagemaker:AddTags",
+                "sagemaker:CreateEndpointConfig",
+                "sagemaker:CreateModel",
+                "sagemaker:DeleteEndpointConfig",
+                "sagemaker:DeleteModel",
+            ],
+            _sagemaker(names, "endpoint-config", "model"),
+        ),
+        allow("RollEndpoints", ["sagemaker:UpdateEndpoint"], _sagemaker(names, "endpoint", "endpoint-config")),
+        invoke(names),
+    ]
+    if models:
+        found.append(
+            allow(
+                "PassServingRoles",
+                ["iam:PassRole"],
+                names.iam_arn(f"role/{names.prefix}-*-serving"),
+                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            )
+        )
+    if any(model.serving.kind == "batch" for model in models):
+        found += [
+            allow(
+                "RollSchedules",
+                ["scheduler:UpdateSchedule"],
+                names.arn("scheduler", f"schedule/{names.schedule_group}/*-batch"),
+            ),
+            allow(  # their input is encrypted, and the Scheduler uses the key as whoever calls it
+                "EncryptSchedules",
+                ["kms:Decrypt", "kms:GenerateDataKey"],
+                key_arn,
+                conditions=policies.through(names, "scheduler"),
+            ),
+            allow(
+                "PassScheduleRole",
+                ["iam:PassRole"],
+                names.role_arn("schedules"),
+                conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+            ),
+        ]
+    return found
+
+
+def publish(*, releases: bool = False) -> Statement:
+    """The kit's own metrics: drift and quality, and with ``releases`` how releases went."""
+    return policies.put_metrics(DRIFT_NAMESPACE, QUALITY_NAMESPACE, *([RELEASES_NAMESPACE] if releases else []))
+
+
+def read_source(source: EnvironmentNames) -> list[Statement]:
+    """The stage before: its data, artifacts, key and packages, and nothing more."""
+    lake, artifacts = source.bucket_arn("lake"), source.bucket_arn("artifacts")
+    return [
+        allow("FindSourceObjects", policies.LIST_BUCKET, [lake, artifacts]),
+        allow("ReadSourceObjects", policies.READ_OBJECTS, [f"{lake}/datasets/*", f"{artifacts}/models/*"]),
+        allow("ReadSourceVersions", READ_PACKAGES, _sagemaker(source, "model-package", "model-package-group")),
+        allow(  # AWS invents the key's id; the key's own policy says which of the account's keys this reaches
+            "DecryptSourceObjects",
+            ["kms:Decrypt"],
+            source.arn("kms", "key/*"),
+            conditions=policies.through(source, "s3"),
+        ),
+    ]
