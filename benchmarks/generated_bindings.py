@@ -1,7 +1,7 @@
 """The peer: the provider's generated classes, loaded as carefully as one can, or as their package loads itself.
 
-The package's ``__init__`` imports all of its 2,100 submodules, whichever class is asked for. The careful way puts a bare
-package module in its place first; then the submodules of the types that the stacks use can be imported one by one.
+The package's ``__init__`` imports all of its 2,100 submodules, whichever class is asked for. The careful way puts a
+bare package module in its place first; then the submodules of the types that the stacks use can be imported one by one.
 
     python -m benchmarks.generated_bindings lean|stock
 """

@@ -8,8 +8,9 @@ branches): whoever can run a job in it can deploy.
 invents the id, on what carries the environment's tags.
 
 **What it may not do.** It deletes nothing that holds data: no bucket, object version, key, log group, queue, image
-repository or package group. Those changes, and `cdktf destroy`, are for a person. It changes neither itself, nor the
-permission boundary, nor the OIDC provider, nor the state bucket, so a job cannot widen its own way in.
+repository or package group. One prefix is the exception, ``training/<model>/pipeline/``: the stack's own uploads for
+pipelines, which other code replaces. Changes beyond that, and `cdktf destroy`, are for a person. It changes neither
+itself, nor the permission boundary, nor the OIDC provider, nor the state bucket, so a job cannot widen its own way in.
 
 **IAM.** It makes roles only with the environment's permission boundary, and writes policies only of roles that have it
 (:mod:`stacks.boundary`): whatever a changed stack grants, no role gets more than the boundary, and none can reach IAM.

@@ -48,14 +48,18 @@ def read_ledger(names: EnvironmentNames) -> list[Statement]:
 
 
 def write_data(names: EnvironmentNames) -> list[Statement]:
-    """Data commits, raw data, requests to asynchronous endpoints, and what training jobs read."""
+    """Data commits, raw data, requests to asynchronous endpoints, and the code that a training job gets.
+
+    That code is lineage: it is stored under its digest and never replaced.
+    """
     lake, artifacts, capture = names.bucket_arn("lake"), names.bucket_arn("artifacts"), names.bucket_arn("capture")
     return [
         allow(
             "WriteData",
             policies.WRITE_OBJECTS,
-            [f"{lake}/datasets/*", f"{lake}/raw/*", f"{artifacts}/training/*", f"{capture}/async/*/requests/*"],
+            [f"{lake}/datasets/*", f"{lake}/raw/*", f"{capture}/async/*/requests/*"],
         ),
+        _create_only("StoreSource", f"{artifacts}/training/*/source/*"),
     ]
 
 

@@ -17,7 +17,7 @@ from mlops_kit.config.serving import LOCAL_STORAGE
 from mlops_kit.config.source_archive import REGISTER_ENTRY, Packed, job_script, pack
 from mlops_kit.errors import UsageError
 from stacks import policies
-from stacks.bindings import Construct, IamRole, IamRolePolicy, S3Object, SagemakerPipeline
+from stacks.bindings import Construct, IamRole, IamRolePolicy, Resource, S3Object, SagemakerPipeline
 from stacks.data_lake import DataLake
 from stacks.network import Network
 from stacks.policies import Statement, allow
@@ -54,7 +54,7 @@ class Pipeline(Construct):
         self.made = True
         names = model.names(environment.names)
         definition = pipeline.load(file)
-        uploads = self._upload(project, environment, model, lake)
+        uploads, uploaded = self._upload(project, environment, model, lake)
         role = IamRole(
             self,
             "role",
@@ -88,11 +88,17 @@ class Pipeline(Construct):
             role_arn=role.arn,
             pipeline_definition=json.dumps(_deployed(definition, environment, model, uploads, network, key_arn)),
             tags=model_tags(model),
-            depends_on=[policy],
+            depends_on=[policy, *uploaded],  # new code is there before, and old code goes after
         )
 
-    def _upload(self, project: Project, environment: Environment, model: Model, lake: DataLake) -> Uploads:
-        """The team's code and the register step's, each under its digest."""
+    def _upload(
+        self, project: Project, environment: Environment, model: Model, lake: DataLake
+    ) -> tuple[Uploads, list[Resource]]:
+        """The team's code and the register step's, each under its digest.
+
+        Terraform deletes what it replaces, with all versions. So they have a prefix of their own, and the code that a
+        version was trained from is stored beside it by the register step.
+        """
         names, bucket = model.names(environment.names), lake.buckets["artifacts"]
         source = Packed.of(pack(project.source_dir(model)))
         if len(source.body) > MAX_SOURCE_BYTES:
@@ -103,10 +109,10 @@ class Pipeline(Construct):
             )
         entry = Packed.of(job_script(REGISTER_ENTRY))
         keys = {
-            "source": (names.training_source_key(source.sha256), source.body, "application/gzip"),
+            "source": (names.pipeline_source_key(source.sha256), source.body, "application/gzip"),
             "register-entry": (names.pipeline_entry_key(entry.sha256), entry.body, "text/x-python"),
         }
-        for id_, (key, body, content_type) in keys.items():
+        uploaded = [
             S3Object(
                 self,
                 id_,
@@ -115,10 +121,13 @@ class Pipeline(Construct):
                 content_base64=base64.b64encode(body).decode(),
                 content_type=content_type,
                 depends_on=[bucket.versioning, bucket.encryption, bucket.policy],  # stored as everything else there is
+                lifecycle={"create_before_destroy": True},
                 tags=model_tags(model),
             )
+            for id_, (key, body, content_type) in keys.items()
+        ]
         uris = {id_: f"s3://{environment.names.bucket('artifacts')}/{key}" for id_, (key, _, _) in keys.items()}
-        return Uploads(uris["source"], source.sha256, uris["register-entry"])
+        return Uploads(uris["source"], source.sha256, uris["register-entry"]), uploaded
 
 
 def _deployed(
@@ -201,10 +210,10 @@ def _storage(environment: Environment, model: Model) -> list[Statement]:
         *find_objects("Data", lake, [data]),
         *find_objects("Model", artifacts, [training, models]),
         allow("WriteSteps", policies.WRITE_OBJECTS, f"{artifacts}/{own.training_output_prefix}/*"),
-        allow(  # create only: an artifact is never replaced
+        allow(  # create only: neither an artifact nor the code it came from is ever replaced
             "StoreArtifact",
             ["s3:PutObject"],
-            f"{artifacts}/{models}*",
+            [f"{artifacts}/{models}*", f"{artifacts}/{own.training_source_prefix}*"],
             conditions={"Null": {"s3:if-none-match": "false"}},
         ),
     ]

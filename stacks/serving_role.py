@@ -9,7 +9,7 @@ from stacks.bindings import Construct, IamRole, IamRolePolicy
 from stacks.network import Network
 from stacks.policies import Statement, allow
 from stacks.terraform_settings import model_tags
-from stacks.training import interfaces
+from stacks.training import find_objects, interfaces
 
 ENDPOINT_METRICS = "/aws/sagemaker/Endpoints"
 TRANSFORM_METRICS = "/aws/sagemaker/TransformJobs"
@@ -41,7 +41,7 @@ class ServingRole(Construct):
             role=role.id,
             policy=policies.document(
                 allow("ReadModels", ["s3:GetObject", "s3:GetObjectVersion"], f"{artifacts}/models/{model.name}/*"),
-                allow("FindModels", policies.LIST_BUCKET, artifacts),
+                *find_objects("Models", artifacts, [f"models/{model.name}/"]),
                 *_requests_and_answers(model, own),
                 *policies.use_key(names, key_arn),
                 *policies.pull_images(names, [model.serving_image]),
@@ -56,15 +56,16 @@ def _requests_and_answers(model: Model, own: ModelNames) -> list[Statement]:
     names, kind = own.environment, model.serving.kind
     capture, lake = names.bucket_arn("capture"), names.bucket_arn("lake")
     if kind == "batch":
+        requests = model.serving.batch.input_prefix or own.raw_prefix
         return [
-            allow("ReadRequests", ["s3:GetObject"], f"{lake}/{model.serving.batch.input_prefix or own.raw_prefix}*"),
-            allow("FindRequests", policies.LIST_BUCKET, lake),
+            allow("ReadRequests", ["s3:GetObject"], f"{lake}/{requests}*"),
+            *find_objects("Requests", lake, [requests]),
             allow("WriteAnswers", ["s3:AbortMultipartUpload", "s3:PutObject"], f"{lake}/{own.predictions_prefix}*"),
         ]
     if kind == "async":
         return [
             allow("ReadRequests", ["s3:GetObject"], f"{capture}/{own.requests_prefix}*"),
-            allow("FindRequests", policies.LIST_BUCKET, capture),
+            *find_objects("Requests", capture, [own.requests_prefix]),
             allow(
                 "WriteAnswers",
                 ["s3:AbortMultipartUpload", "s3:PutObject"],

@@ -25,11 +25,8 @@ class Training(Construct):
         super().__init__(scope, id_)
         names, own = environment.names, model.names(environment.names)
         lake, artifacts = names.bucket_arn("lake"), names.bucket_arn("artifacts")
-        data, source, output = (
-            f"datasets/{model.dataset}/",
-            f"training/{model.name}/source/",
-            own.training_output_prefix,
-        )
+        data, output = f"datasets/{model.dataset}/", own.training_output_prefix
+        code = [own.training_source_prefix, own.pipeline_prefix]
         role = IamRole(
             self,
             "role",
@@ -49,10 +46,10 @@ class Training(Construct):
                 allow(
                     "ReadDataAndSource",
                     ["s3:GetObject", "s3:GetObjectVersion"],
-                    [f"{lake}/{data}*", f"{artifacts}/{source}*"],
+                    [f"{lake}/{data}*", *(f"{artifacts}/{prefix}*" for prefix in code)],
                 ),
                 *find_objects("Data", lake, [data]),
-                *find_objects("Source", artifacts, [source, f"{output}/"]),
+                *find_objects("Source", artifacts, [*code, f"{output}/"]),
                 allow("WriteOutput", policies.WRITE_OBJECTS, f"{artifacts}/{output}/*"),
                 *policies.use_key(names, key_arn),
                 *policies.pull_images(names, [model.training.image]),

@@ -59,8 +59,17 @@ ImageUri = Annotated[
         "an image address with a tag or a digest, like '123456789012.dkr.ecr.us-east-1.amazonaws.com/team/train:1.4'",
     ),
 ]
+
+
+def _one_principal(value: str) -> str:
+    if set("*?") & set(value):
+        raise ValueError(f"{value!r} has a wildcard: name each IAM user or role in full, without * and ?")
+    return value
+
+
 PrincipalArn = Annotated[
     str,
+    AfterValidator(_one_principal),
     _matching(re.compile(r"arn:[a-z-]+:iam::\d{12}:(root|user/.+|role/.+)"), "the ARN of an IAM user, role or root"),
 ]
 Repository = Annotated[

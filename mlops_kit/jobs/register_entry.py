@@ -3,9 +3,11 @@
 Does what ``mlops-kit train`` does after its job, in the same order and with the same names, so that a version has the
 same lineage and is promoted in the same way whoever trained it:
 
-1. hash ``model.tar.gz``, the artifact of the training step;
-2. write ``models/<model>/<sha256>/metrics.json`` and then ``model.tar.gz``, create-only: the artifact proves both;
-3. register the artifact in the package group, unless it is registered already.
+1. write ``training/<model>/source/<sha256>/sourcedir.tar.gz``, create-only, from the copy that the stack uploaded for
+   the pipeline: that one goes when other code is deployed, and a version's lineage has to stay readable;
+2. hash ``model.tar.gz``, the artifact of the training step;
+3. write ``models/<model>/<sha256>/metrics.json`` and then ``model.tar.gz``, create-only: the artifact proves both;
+4. register the artifact in the package group, unless it is registered already.
 
 Running it again changes nothing. The step runs in a framework image, with the pipeline's role. Standard library and
 boto3 only, Python 3.8, boto3 from 1.21.5 on (it knows ``ChecksumSHA256``): the image brings both, and has nothing of
@@ -35,6 +37,7 @@ REQUIRED = (
     "SERVING_ENTRY_POINT",
     "SERVING_IMAGE",
     "SOURCE_SHA256",
+    "SOURCE_URI",
     "TRAINING_JOB",
 )
 """Environment variables of the step, without :data:`SETTINGS`."""
@@ -91,6 +94,7 @@ def register(s3: Any, sagemaker: Any, settings: Mapping[str, str]) -> str:
         raise RegisterError(f"there is no artifact at {artifact}")
     if artifact.stat().st_size > MAX_SINGLE_BYTES:
         raise RegisterError(f"{artifact} is over {MAX_SINGLE_BYTES} bytes: not supported yet")
+    keep_source(s3, settings)
     sha256 = digest(artifact)
     bucket, prefix = settings["ARTIFACTS_BUCKET"], f"models/{settings['MODEL']}/{sha256}/"
     job = sagemaker.describe_training_job(TrainingJobName=settings["TRAINING_JOB"])
@@ -103,6 +107,31 @@ def register(s3: Any, sagemaker: Any, settings: Mapping[str, str]) -> str:
         return found
     answer = sagemaker.create_model_package(**package(settings, sha256, f"s3://{bucket}/{prefix}"))
     return str(answer["ModelPackageArn"])
+
+
+def keep_source(s3: Any, settings: Mapping[str, str]) -> None:
+    """Store the code that was trained where ``mlops-kit train`` stores it, unless it is there.
+
+    What is there was written create-only under its own digest, so the stack's copy is not asked for then: most
+    executions do not depend on it any more.
+    """
+    bucket, sha256, uri = settings["ARTIFACTS_BUCKET"], settings["SOURCE_SHA256"], settings["SOURCE_URI"]
+    key = f"training/{settings['MODEL']}/source/{sha256}/sourcedir.tar.gz"
+    if is_stored(s3, bucket, key):
+        return
+    origin, _, origin_key = uri.partition("://")[2].partition("/")
+    if not is_stored(s3, origin, origin_key):
+        raise RegisterError(f"{uri} is gone: other code was deployed since the pipeline started; start it again")
+    body = s3.get_object(Bucket=origin, Key=origin_key)["Body"].read()
+    if hashlib.sha256(body).hexdigest() != sha256:
+        raise RegisterError(f"{uri} does not have SHA-256 {sha256}: it is not the code that was deployed")
+    put_new(s3, bucket, key, body, sha256, "application/gzip")
+
+
+def is_stored(s3: Any, bucket: str, key: str) -> bool:
+    """By listing: to a role that may list a part of the bucket only, S3 answers 403 for what is not there."""
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+    return [item["Key"] for item in found] == [key]  # no other key that begins with it comes before it
 
 
 def digest(path: Path) -> str:

@@ -141,6 +141,14 @@ class Demo:
         self._command("history", MODEL, "--in", "production")
         self._command("status")
 
+        self._title("Meanwhile: the alarm in production has started the training pipeline in dev")
+        self._wait_for_retraining()
+        versions = self._json("model", "list", MODEL, "--json")
+        self._claim(
+            {found["version"] for found in versions} == {trained["version"], second["version"]},
+            "the same data and the same code made the same artifact, so there is no new version of it",
+        )
+
     def _promote(self, version: str, to: str) -> None:
         self._command("promote", "dataset", DATASET, "--to", to, "--yes")
         done = self._json("promote", "model", version, "--to", to, "--yes", "--json")
@@ -184,6 +192,21 @@ class Demo:
                 self._claim(True, f"the {kind} alarm went off")
                 return
             self._claim(time.monotonic() < deadline, f"the {kind} alarm is given {ALARM_SECONDS:.0f} s", quiet=True)
+            time.sleep(1)
+
+    def _wait_for_retraining(self) -> None:
+        stage = self._project.first_stage
+        cloud = aws.connect(stage, local_endpoint=state.require(Layout(self._project.root)).url)
+        name = stage.names.model(MODEL).pipeline
+        deadline = time.monotonic() + ALARM_SECONDS
+        while True:
+            found = cloud.sagemaker.list_pipeline_executions(PipelineName=name)["PipelineExecutionSummaries"]
+            status = found[0]["PipelineExecutionStatus"] if found else "not started"
+            if status == "Succeeded":
+                self._claim(True, f"{name} ran and succeeded; nobody started it")
+                return
+            self._claim(status in ("not started", "Executing"), f"{name} does not fail", quiet=True)
+            self._claim(time.monotonic() < deadline, f"{name} is given {ALARM_SECONDS:.0f} s", quiet=True)
             time.sleep(1)
 
     def _title(self, text: str) -> None:

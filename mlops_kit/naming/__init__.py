@@ -13,7 +13,9 @@ Buckets and what is in them::
                datasets/<name>/refs/<ref>.json                       movable pointer
                datasets/<name>/sagemaker/<commit>.manifest           SageMaker ManifestFile
     artifacts  models/<model>/<sha256>/model.tar.gz                  + metrics.json, baseline/*.json
-               training/<model>/<job>/…                              what a job reads (source) and writes (output)
+               training/<model>/source/<sha256>/sourcedir.tar.gz     code that versions were trained from
+               training/<model>/pipeline/<sha256>/…                  what the stack uploads for the pipeline
+               training/<model>/jobs/…                               what jobs write
     capture    <endpoint>/<variant>/yyyy/mm/dd/hh/*.jsonl            SageMaker data capture
                async/<endpoint>/{requests,answers,failures}/…        what waits for an asynchronous endpoint
                environment/…                                         what the commands and jobs know of the environment

@@ -209,16 +209,30 @@ class ModelNames:
     def initial_artifact_key(self) -> str:
         return f"models/{self.model}/initial/model.tar.gz"
 
+    @property
+    def training_source_prefix(self) -> str:
+        return f"training/{self.model}/source/"
+
     def training_source_key(self, digest: str) -> str:
-        return f"training/{self.model}/source/{digest}/sourcedir.tar.gz"
+        """The code that a version was trained from: lineage, which nobody deletes (artifacts bucket)."""
+        return f"{self.training_source_prefix}{digest}/sourcedir.tar.gz"
 
     @property
     def training_output_prefix(self) -> str:
         return f"training/{self.model}/jobs"
 
+    @property
+    def pipeline_prefix(self) -> str:
+        """What the stack uploads for the model's pipeline, and takes away when it uploads something else instead."""
+        return f"training/{self.model}/pipeline/"
+
+    def pipeline_source_key(self, digest: str) -> str:
+        """The pipeline's copy of the code; the register step keeps it under :meth:`training_source_key`."""
+        return f"{self.pipeline_prefix}{digest}/sourcedir.tar.gz"
+
     def pipeline_entry_key(self, digest: str) -> str:
-        """Where the code of a pipeline's own steps lies (artifacts bucket)."""
-        return f"training/{self.model}/source/{digest}/mlops_kit_register_entry.py"
+        """The code of the register step."""
+        return f"{self.pipeline_prefix}{digest}/mlops_kit_register_entry.py"
 
     @property
     def approvals_prefix(self) -> str:

@@ -17,6 +17,7 @@ from mlops_kit.config import Rollout
 from mlops_kit.errors import DeploymentError
 from mlops_kit.naming import ModelNames
 from mlops_kit.promotion import gates, ledger
+from mlops_kit.promotion.count import count
 from mlops_kit.promotion.deploy import deploy
 from mlops_kit.promotion.ledger import Event, Ledger, Release
 from mlops_kit.promotion.plan import ModelPlan
@@ -80,13 +81,15 @@ def roll_out(
     try:
         deploy(release, deployment, running)
     except DeploymentError as exc:
-        book.append(events, event.model_copy(update={"outcome": "failed", "detail": exc.message}))
+        failed = book.append(events, event.model_copy(update={"outcome": "failed", "detail": exc.message}))
+        count(deployment.cloud.cloudwatch, deployment.names, failed, deployment.tell)
         raise
     if version is not None and version.status != registry.APPROVED:
         registry.approve(deployment.cloud.sagemaker, version, f"Released as {release.id} by {event.actor}")
     if running is not None and running.id == release.id:
         return next(e for e in reversed(events) if e.outcome == "succeeded" and e.release.id == release.id)
     recorded = book.append(events, event)
+    count(deployment.cloud.cloudwatch, deployment.names, recorded, deployment.tell)
     old = ledger.superseded((*events, recorded), KEPT_RELEASES)
     if old is not None:
         serving.delete_release(deployment.cloud.sagemaker, deployment.names, old.config, old.spec)

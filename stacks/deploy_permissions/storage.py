@@ -9,6 +9,13 @@ from stacks.deploy_permissions.scope import of, requested, tagged
 from stacks.policies import Statement, allow
 from stacks.terraform_settings import STATE_KEY
 
+PIPELINE_UPLOADS = "training/*/pipeline/*"
+"""What the stack uploads for pipelines (:attr:`mlops_kit.naming.ModelNames.pipeline_prefix`), of every model.
+
+The only objects that go when others come in their place: each is named by its digest. What a version was made from lies
+elsewhere.
+"""
+
 
 def state(names: EnvironmentNames) -> list[Statement]:
     state = f"{names.state_bucket_arn}/{STATE_KEY}"
@@ -77,7 +84,16 @@ def buckets(environment: Environment) -> list[Statement]:
         allow(
             "UploadFiles",
             of("s3", "GetObject", "GetObjectTagging", "PutObject", "PutObjectTagging"),
-            [f"{artifacts}/environment/*", f"{artifacts}/models/*/initial/*", f"{artifacts}/training/*/source/*"],
+            [f"{artifacts}/environment/*", f"{artifacts}/models/*/initial/*", f"{artifacts}/{PIPELINE_UPLOADS}"],
+        ),
+        allow(  # the provider deletes every version of an object, by the list of them
+            "FindVersionsOfPipelineCode",
+            ["s3:ListBucketVersions"],
+            artifacts,
+            conditions={"StringLike": {"s3:prefix": PIPELINE_UPLOADS}},
+        ),
+        allow(
+            "ReplacePipelineCode", of("s3", "DeleteObject", "DeleteObjectVersion"), f"{artifacts}/{PIPELINE_UPLOADS}"
         ),
     ]
 

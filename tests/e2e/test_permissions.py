@@ -12,16 +12,11 @@ from mlops_kit.local.state import Layout
 from tests.cloud import Cli, story_calls
 from tests.e2e import calls
 from tests.e2e.calls import Called, Role
+from tests.e2e.reasons import LARGE_OBJECTS, METRICS, NETWORK_INTERFACES, TAGS, VERSIONS, VOLUMES
 
 ACTING = ("promoter", "serving", "training")
 """Role kinds that act in the story. Those that only act by themselves do so in ``test_gallery.py``."""
 
-LARGE_OBJECTS = "large objects travel in parts, and the story's are small"
-TAGS = "a server-side copy takes tags along where there are any; the story's objects have none"
-VERSIONS = "objects are read by version where a version is pinned"
-NETWORK = "SageMaker makes the network interfaces of jobs and endpoints in a VPC; the local cloud has no network"
-VOLUMES = "SageMaker encrypts volumes with a grant; the local cloud asks it of the caller only"
-METRICS = "containers publish the metrics of instances; the local cloud publishes without asking"
 LOOK = "for looking into what happened: `status`, `alarms`, the console; the story does not need it"
 PIPELINES = "pipelines run in test_gallery.py; the story trains by hand"
 
@@ -48,7 +43,6 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
         "sagemaker:DescribePipeline": PIPELINES,
         "sagemaker:DescribePipelineExecution": PIPELINES,
         "sagemaker:ListPipelineExecutionSteps": PIPELINES,
-        "sagemaker:ListPipelineExecutions": PIPELINES,
         "sagemaker:StartPipelineExecution": PIPELINES,
         "sagemaker:StopPipelineExecution": PIPELINES,
         "sagemaker:DescribeProcessingJob": LOOK,
@@ -68,7 +62,6 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
         "s3:GetBucketLocation": "SageMaker checks where a model's bucket is",
         "s3:GetObjectVersion": VERSIONS,
         "s3:ListBucket": "a model that is not one archive but many files is found by its prefix",
-        "s3:ListBucketVersions": "a model that is not one archive but many files is found by its prefix",
     },
     "training": {
         "cloudwatch:PutMetricData": METRICS,
@@ -79,24 +72,10 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
         "s3:ListMultipartUploadParts": LARGE_OBJECTS,
         "s3:GetBucketLocation": "SageMaker checks where a job's buckets are",
         "s3:GetObjectVersion": VERSIONS,
-        "s3:ListBucket": "a channel without a manifest is found by its prefix",
         "s3:PutObjectTagging": TAGS,
     },
 }
 """Role kind -> action that is granted and that the story does not use -> why it is granted."""
-
-NETWORK_INTERFACES = {
-    "ec2:CreateNetworkInterface",
-    "ec2:CreateNetworkInterfacePermission",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DeleteNetworkInterfacePermission",
-    "ec2:DescribeDhcpOptions",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVpcs",
-}
-"""See :data:`NETWORK`."""
 
 
 @pytest.fixture(scope="module")

@@ -133,7 +133,9 @@ def test_a_data_scientist_trains_and_commits_in_the_first_stage(sandbox: Stack) 
     scientist = person(sandbox, "data-scientist")
     names = sandbox.environment.names
     assert scientist.may("s3:PutObject", bucket(sandbox, "lake", "datasets/payments/refs/main.json"), REPLACE)
-    assert scientist.may("s3:PutObject", bucket(sandbox, "artifacts", "training/fraud/source/x/sourcedir.tar.gz"))
+    source = bucket(sandbox, "artifacts", "training/fraud/source/x/sourcedir.tar.gz")
+    assert scientist.may("s3:PutObject", source, CREATE)
+    assert not scientist.may("s3:PutObject", source, REPLACE), "what a version was made from stays what it was"
     assert scientist.may("sagemaker:CreateTrainingJob", training_job(sandbox), training_request(sandbox))
     assert scientist.may(
         "iam:PassRole", names.model("fraud").role_arn("training"), {"iam:PassedToService": "sagemaker.amazonaws.com"}

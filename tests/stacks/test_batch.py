@@ -10,6 +10,8 @@ import botocore.session
 from botocore.validate import validate_parameters
 
 from mlops_kit.naming import EnvironmentNames
+from stacks import boundary, schedules
+from tests.stacks.identity import Identity
 from tests.stacks.stack import Stack
 
 
@@ -83,6 +85,26 @@ def test_one_role_starts_what_is_scheduled_and_nothing_else(sandbox: Stack, secu
     ]
     assert found["KeepWhatFailed"]["Resource"] == "arn:aws:sqs:us-east-1:666666666666:gallery-sandbox-dead-letters"
     assert "gallery-secure-off-hours" not in json.dumps(allowed(secure)), "secure has no off-hours"
+
+
+def test_jobs_of_a_long_project_name_are_within_the_role_and_its_boundary(sandbox: Stack) -> None:
+    environment = sandbox.environment.model_copy(update={"project": "p" * 30})
+    names, models = environment.names, sandbox.models
+    policy = {"Statement": schedules._statements(environment, models, names.arn("kms", "key/1"))}
+    role = Identity({"schedules": policy}, {"Statement": boundary.statements(names)})
+    kinds = {
+        "transform-job": ("sagemaker:CreateTransformJob", [m for m in models if m.serving.kind == "batch"]),
+        "processing-job": ("sagemaker:CreateProcessingJob", [m for m in models if m.drift.schedule is not None]),
+    }
+    for kind, (action, scheduled) in kinds.items():
+        assert scheduled
+        for model in scheduled:
+            job = model.names(names).transform_job("e" * 36)
+            assert len(job) <= 63
+            assert not job.startswith(names.project), "cut, so the project's own pattern does not take it in"
+            assert role.may(action, names.arn("sagemaker", f"{kind}/{job}"))
+        other = names.model("other").transform_job("e" * 36)
+        assert not role.may(action, names.arn("sagemaker", f"{kind}/{other}"))
 
 
 def test_the_role_is_for_this_group_of_schedules_only(sandbox: Stack) -> None:

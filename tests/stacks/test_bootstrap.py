@@ -439,9 +439,44 @@ def test_state_is_the_environments_own_and_cannot_be_deleted(with_ci: Stack) -> 
 
 
 def test_ci_deletes_nothing_that_holds_data(with_ci: Stack) -> None:
-    assert not actions(with_ci) & LOSES_DATA
+    names = with_ci.environment.names
+    pipeline_code = f"{names.bucket_arn('artifacts')}/training/*/pipeline/*"
+    lost = {
+        (action, resource)
+        for statement in granted(with_ci)
+        for action in set(statement["Action"]) & LOSES_DATA
+        for resource in listed(statement["Resource"])
+    }
+    assert lost == {("s3:DeleteObjectVersion", pipeline_code)}
     deletes = [s["Resource"] for s in granted(with_ci) if "s3:DeleteObject" in s["Action"]]
-    assert deletes == [f"{with_ci.environment.names.state_bucket_arn}/terraform.tfstate.tflock"]
+    assert deletes == [f"{names.state_bucket_arn}/terraform.tfstate.tflock", pipeline_code]
+
+
+@pytest.mark.parametrize("model", ["fraud", "pipeline", "training"])
+def test_ci_replaces_the_code_of_pipelines_and_loses_no_lineage(model: str, with_ci: Stack) -> None:
+    """Whatever a model is called: a ``*`` of IAM's matches slashes too."""
+    ci, names = deployer(with_ci), with_ci.environment.names
+    own, artifacts, digest = names.model(model), names.bucket_arn("artifacts"), "5" * 64
+    for key in (own.pipeline_source_key(digest), own.pipeline_entry_key(digest)):
+        for action in ("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:PutObject"):
+            assert ci.may(action, f"{artifacts}/{key}"), (action, key)
+        assert ci.may("s3:ListBucketVersions", artifacts, {"s3:prefix": key})
+    for key in (
+        own.training_source_key(digest),
+        f"{own.training_output_prefix}/{own.prefix}-1/output/model.tar.gz",
+        own.artifact_key(digest),
+        own.metrics_key(digest),
+        own.initial_artifact_key,
+        own.drift_job_key,
+        names.network_key,
+    ):
+        for action in ("s3:DeleteObject", "s3:DeleteObjectVersion"):
+            assert not ci.may(action, f"{artifacts}/{key}"), (action, key)
+        assert not ci.may("s3:ListBucketVersions", artifacts, {"s3:prefix": key})
+    assert not ci.may("s3:ListBucketVersions", artifacts)
+    assert not ci.may("s3:PutObject", f"{artifacts}/{own.training_source_key(digest)}"), "it writes no lineage either"
+    lake = f"{names.bucket_arn('lake')}/training/{model}/pipeline/x"
+    assert not ci.may("s3:DeleteObjectVersion", lake)
 
 
 def test_the_role_can_make_all_of_an_environment(synthesized: Synthesized) -> None:

@@ -33,8 +33,8 @@ SHIPPED = (*STAGES, *BOOTSTRAPS)
 SCANNED = (*SHIPPED, *GALLERY)
 MOST_SKIPPED = 5
 IMPOSSIBLE = {"CKV_AWS_370", "CKV_AWS_98"}
-"""Network isolation of serverless endpoints, and keys for volumes that are none or encrypt themselves: SageMaker refuses
-both. No shipped environment has such an endpoint."""
+"""Network isolation of serverless endpoints, and keys for volumes that are none or encrypt themselves: SageMaker
+refuses both. No shipped environment has such an endpoint."""
 
 FLOORS = {"terraform_json": {"stack": 120, "bootstrap": 15}, "terraform_plan": {"stack": 150, "bootstrap": 15}}
 """How many checks pass at the least: fewer, and something was not scanned."""

@@ -16,6 +16,7 @@ from mlops_kit.errors import UsageError
 from stacks import pipeline as construct
 from stacks.bindings import App
 from stacks.environment_stack import EnvironmentStack
+from tests.stacks.identity import CREATE, REPLACE, identity
 from tests.stacks.stack import Stack
 from tests.stacks.test_training import statements
 
@@ -66,14 +67,54 @@ def test_code_and_register_step_are_uploaded_under_their_digests(stack: Stack) -
     source, entry = pack(project.source_dir(model)), job_script(REGISTER_ENTRY)
     digest = hashlib.sha256(source).hexdigest()
     for key, body, parameter in (
-        (own.training_source_key(digest), source, "SourceUri"),
+        (own.pipeline_source_key(digest), source, "SourceUri"),
         (own.pipeline_entry_key(hashlib.sha256(entry).hexdigest()), entry, "RegisterEntryUri"),
     ):
         uploaded = stack.where("aws_s3_object", key=key)
         assert base64.b64decode(uploaded["content_base64"]) == body
         assert uploaded["bucket"] == stack.bucket_id(names.bucket("artifacts"))
         assert values[parameter] == f"s3://{names.bucket('artifacts')}/{key}"
+        assert key.startswith(f"training/diagnosis/pipeline/{hashlib.sha256(body).hexdigest()}/")
     assert values["SourceSha256"] == digest
+
+
+def test_new_code_is_there_before_the_pipeline_names_it_and_old_code_goes_after(stack: Stack) -> None:
+    """Terraform deletes what was replaced when everything that depends on it was changed."""
+    own = stack.environment.names.model("diagnosis")
+    uploads = {
+        f"aws_s3_object.{logical}": uploaded
+        for logical, uploaded in stack.all("aws_s3_object").items()
+        if uploaded["key"].startswith(own.pipeline_prefix)
+    }
+    assert len(uploads) == 2
+    assert all(uploaded["lifecycle"] == {"create_before_destroy": True} for uploaded in uploads.values())
+    made = stack.where("aws_sagemaker_pipeline", pipeline_name=own.pipeline)
+    assert set(uploads) < set(made["depends_on"])
+
+
+def test_what_terraform_may_delete_is_no_lineage(stack: Stack) -> None:
+    own = stack.environment.names.model("diagnosis")
+    kept = (own.training_source_prefix, f"{own.training_output_prefix}/", own.artifact_prefix("0" * 64))
+    keys = [uploaded["key"] for uploaded in stack.all("aws_s3_object").values()]
+    assert [key for key in keys if key.startswith(kept)] == []
+
+
+def test_the_register_step_keeps_the_source_where_lineage_looks_for_it(sandbox: Stack) -> None:
+    names = sandbox.environment.names
+    own, digest = names.model("fraud"), "5" * 64
+    role, artifacts = identity(sandbox, own.role("pipeline")), names.bucket_arn("artifacts")
+    kept = f"{artifacts}/{own.training_source_key(digest)}"
+    assert role.may("s3:GetObject", f"{artifacts}/{own.pipeline_source_key(digest)}")
+    for key in (own.training_source_key(digest), own.pipeline_source_key(digest)):
+        assert role.may("s3:ListBucket", artifacts, {"s3:prefix": key})
+    assert role.may("s3:PutObject", kept, CREATE)
+    assert not role.may("s3:PutObject", kept, REPLACE)
+    for key in (own.pipeline_source_key(digest), names.model("churn").training_source_key(digest)):
+        assert not role.may("s3:PutObject", f"{artifacts}/{key}", CREATE)
+    for action in ("s3:DeleteObject", "s3:DeleteObjectVersion"):
+        assert not role.may(action, kept)
+    environment = steps(sandbox, "fraud")["Register"]["Environment"]
+    assert environment["MLOPS_KIT_SOURCE_URI"] == {"Get": "Parameters.SourceUri"}
 
 
 def test_outside_of_a_vpc(sandbox: Stack) -> None:

@@ -37,6 +37,7 @@ def test_the_role_reaches_its_data_set_and_its_model_and_nothing_else(sandbox: S
         }
         assert reached == {
             f"{lake}/datasets/{model.dataset}/*",
+            f"{artifacts}/training/{model.name}/pipeline/*",
             f"{artifacts}/training/{model.name}/source/*",
             f"{artifacts}/training/{model.name}/jobs/*",
         }
@@ -44,6 +45,7 @@ def test_the_role_reaches_its_data_set_and_its_model_and_nothing_else(sandbox: S
         assert sorted(prefix for prefixes in listed for prefix in prefixes) == [
             f"datasets/{model.dataset}/*",
             f"training/{model.name}/jobs/*",
+            f"training/{model.name}/pipeline/*",
             f"training/{model.name}/source/*",
         ]
 

@@ -150,12 +150,13 @@ def test_off_hours_take_no_other_clock_than_a_schedule(tmp_path: Path) -> None:
     assert problem.startswith("environments/dev.yaml:9: off_hours.stop")
 
 
-def test_a_scheduled_job_has_to_have_a_name(tmp_path: Path) -> None:
+def test_a_scheduled_job_has_a_name_however_long_the_project_s_is(tmp_path: Path) -> None:
+    """AWS takes 63 characters, and 36 of them are the execution's id."""
     root = write(tmp_path, "  kind: batch\n")
     path = root / "environments" / "dev.yaml"
-    path.write_text(path.read_text().replace("project: acme", "project: a-name-of-20-letters"))
-    [problem] = problems(root)
-    assert problem.startswith("environments/dev.yaml:4: ")
-    assert "the scheduled job would be named 'a-name-of-20-letters-" in problem
-    path.write_text(path.read_text().replace("a-name-of-20-letters", "a-name-of-19-letter"))
-    assert load_project(root)
+    path.write_text(path.read_text().replace("project: acme", f"project: {'p' * 30}"))
+    stage = load_project(root).first_stage
+    names = [stage.names.model(model).transform_job("e" * 36) for model in ("churn", "fraud")]
+    assert [len(name) for name in names] == [63, 63]
+    assert all(name.endswith("-" + "e" * 36) for name in names)
+    assert len(set(names)) == 2, "and each model its own"

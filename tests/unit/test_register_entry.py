@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -24,18 +25,30 @@ NAMES = EnvironmentNames("acme", "dev", "111111111111", "us-east-1").model("diag
 BODY = b"a model"
 SHA256 = hashlib.sha256(BODY).hexdigest()
 PREFIX = f"models/diagnosis/{SHA256}/"
+SOURCE = b"the code it was made from"
+SOURCE_SHA256 = hashlib.sha256(SOURCE).hexdigest()
+SOURCE_KEY, UPLOADED = NAMES.training_source_key(SOURCE_SHA256), NAMES.pipeline_source_key(SOURCE_SHA256)
 IMAGE = "1.dkr.ecr.us-east-1.amazonaws.com/train@sha256:" + "d" * 64
 
 
 class S3:
-    """PutObject of a bucket that refuses to replace; ``written`` in order."""
+    """A bucket that refuses to replace, with what the stack uploaded in it; ``written`` in order."""
 
     class exceptions:  # noqa: N801 - boto3's name
         ClientError = ClientError
 
     def __init__(self, code: str = "PreconditionFailed", taken: tuple[str, ...] = ()) -> None:
         self.code, self.taken = code, taken
+        self.held = {UPLOADED: SOURCE}
         self.written: list[dict[str, Any]] = []
+
+    def list_objects_v2(self, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:  # noqa: N803
+        assert Bucket == NAMES.environment.bucket("artifacts")
+        keys = sorted(key for key in (*self.held, *self.taken) if key.startswith(Prefix))
+        return {"Contents": [{"Key": key} for key in keys[:MaxKeys]]} if keys else {}
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        return {"Body": io.BytesIO(self.held[Key])}
 
     def put_object(self, **given: Any) -> None:
         if given["Key"] in self.taken:
@@ -90,15 +103,17 @@ def settings(tmp_path: Path) -> dict[str, str]:
         "REGION": "us-east-1",
         "SERVING_ENTRY_POINT": "inference.py",
         "SERVING_IMAGE": IMAGE,
-        "SOURCE_SHA256": "5" * 64,
+        "SOURCE_SHA256": SOURCE_SHA256,
+        "SOURCE_URI": f"s3://{NAMES.environment.bucket('artifacts')}/{UPLOADED}",
         "TRAINING_JOB": "pipelines-abc-Train-xyz",
     }
 
 
-def test_the_metrics_are_stored_before_the_artifact(settings: dict[str, str]) -> None:
+def test_the_source_is_stored_first_and_the_metrics_before_the_artifact(settings: dict[str, str]) -> None:
     s3 = S3()
     register_entry.register(s3, SageMaker(), settings)
     assert [(put["Key"], put["Body"]) for put in s3.written] == [
+        (SOURCE_KEY, SOURCE),
         (NAMES.metrics_key(SHA256), b'{"accuracy":0.95,"recall":0.9}'),
         (NAMES.artifact_key(SHA256), BODY),
     ]
@@ -117,7 +132,7 @@ def test_the_version_is_the_one_that_train_would_register(settings: dict[str, st
             dataset="biopsies",
             dataset_commit="c" * 64,
             code_commit="",
-            source_sha256="5" * 64,
+            source_sha256=SOURCE_SHA256,
             training_job="pipelines-abc-Train-xyz",
             artifact_sha256=SHA256,
             image_digest="sha256:" + "d" * 64,
@@ -144,7 +159,7 @@ def test_an_image_without_a_digest_leaves_no_empty_metadata(settings: dict[str, 
 
 def test_a_registered_artifact_is_found_and_not_registered_again(settings: dict[str, str]) -> None:
     sagemaker = SageMaker(SHA256, "0" * 64, "")
-    s3 = S3(taken=(PREFIX + "metrics.json", PREFIX + "model.tar.gz"))
+    s3 = S3(taken=(SOURCE_KEY, PREFIX + "metrics.json", PREFIX + "model.tar.gz"))
     assert register_entry.register(s3, sagemaker, settings) == NAMES.package_arn(1)
     assert sagemaker.created == []
     assert s3.written == []
@@ -153,6 +168,44 @@ def test_a_registered_artifact_is_found_and_not_registered_again(settings: dict[
 def test_any_other_refusal_of_s3_ends_it(settings: dict[str, str]) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         register_entry.register(S3("AccessDenied", (PREFIX + "metrics.json",)), SageMaker(), settings)
+
+
+def test_source_that_is_stored_already_does_not_need_the_stack_s_copy(settings: dict[str, str]) -> None:
+    s3, sagemaker = S3(taken=(SOURCE_KEY,)), SageMaker()
+    s3.held.clear()
+    register_entry.register(s3, sagemaker, settings)
+    assert [put["Key"] for put in s3.written] == [NAMES.metrics_key(SHA256), NAMES.artifact_key(SHA256)]
+    assert sagemaker.created[0]["CustomerMetadataProperties"]["source_sha256"] == SOURCE_SHA256
+
+
+def test_source_that_two_executions_store_at_once_is_stored_once(settings: dict[str, str]) -> None:
+    class Overtaken(S3):
+        def list_objects_v2(self, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:  # noqa: N803
+            return {} if Prefix == SOURCE_KEY else super().list_objects_v2(Bucket, Prefix, MaxKeys)
+
+    s3, sagemaker = Overtaken(taken=(SOURCE_KEY,)), SageMaker()
+    register_entry.register(s3, sagemaker, settings)
+    assert SOURCE_KEY not in {put["Key"] for put in s3.written}
+    assert len(sagemaker.created) == 1
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        ({}, r"sourcedir\.tar\.gz is gone: other code was deployed since"),
+        ({UPLOADED + ".old": SOURCE}, "is gone"),
+        ({UPLOADED: b"other code"}, f"does not have SHA-256 {SOURCE_SHA256}"),
+    ],
+    ids=["gone", "only one of a longer name", "changed"],
+)
+def test_nothing_is_registered_whose_source_nobody_can_read(
+    held: dict[str, bytes], expected: str, settings: dict[str, str]
+) -> None:
+    s3, sagemaker = S3(), SageMaker()
+    s3.held = held
+    with pytest.raises(register_entry.RegisterError, match=expected):
+        register_entry.register(s3, sagemaker, settings)
+    assert (s3.written, sagemaker.created) == ([], [])
 
 
 def test_no_artifact(settings: dict[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import io
 import zipfile
@@ -13,8 +12,6 @@ import pytest
 from mlops_kit.errors import IntegrityError, UsageError
 from mlops_kit.local import terraform, terraform_download
 from mlops_kit.local.terraform import PROVIDER, PROVIDER_VERSION, Terraform, find_mirror, platform_name
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def mirror(root: Path, *below: str) -> Path:
@@ -117,13 +114,3 @@ def test_a_failed_download_or_an_unknown_machine_is_a_clear_error(tmp_path: Path
         terraform_download.download(tmp_path, "linux_amd64", get=offline)
     with pytest.raises(UsageError, match="No pinned Terraform for plan9_mips"):
         terraform_download.download(tmp_path, "plan9_mips")
-
-
-def test_the_provider_looked_for_is_the_one_the_stacks_pin() -> None:
-    tree = ast.parse((ROOT / "stacks" / "bindings.py").read_text())
-    pinned = [
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "PROVIDER_VERSION"
-    ]
-    assert pinned == [PROVIDER_VERSION]

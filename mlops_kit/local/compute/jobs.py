@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -27,9 +27,16 @@ class JobFailedError(Exception):
     """Ends the job as Failed with this reason."""
 
 
+def _tell_nobody(run: JobRun) -> None:
+    pass
+
+
 @dataclass(eq=False)
 class JobRun(ABC):
-    """A job while it runs and afterwards. ``request`` is what created it; all public methods are for any thread."""
+    """A job while it runs and afterwards. ``request`` is what created it; all public methods are for any thread.
+
+    ``on_change`` is told of every status, the first included. It must not raise or wait.
+    """
 
     kind: ClassVar[str]
     """``Processing`` or ``Transform``, as in the names of the API's members."""
@@ -37,6 +44,7 @@ class JobRun(ABC):
     request: Mapping[str, Any]
     place: Place
     runtime: Runtime
+    on_change: Callable[[JobRun], None] = _tell_nobody
     status: str = "InProgress"
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     started: datetime | None = None
@@ -55,6 +63,7 @@ class JobRun(ABC):
         return self.status in FINAL
 
     def start(self) -> None:
+        self.on_change(self)
         threading.Thread(target=self._run, name=f"{self.kind} job {self.name}", daemon=True).start()
 
     def stop(self) -> None:
@@ -64,6 +73,7 @@ class JobRun(ABC):
                 return
             self.stopping.set()
             self.status, self.modified = "Stopping", datetime.now(UTC)
+            self.on_change(self)
             self.interrupt()
 
     def mark_started(self) -> None:
@@ -87,6 +97,7 @@ class JobRun(ABC):
             self.ended = self.modified = datetime.now(UTC)
             self.failure_reason = reason[:REASON_LENGTH] if reason else None
             self.status = status
+        self.on_change(self)
         log.info("%s job %s: %s%s", self.kind, self.name, status, f": {reason}" if reason else "")
 
     @abstractmethod

@@ -24,6 +24,7 @@ alarms, alarm_evaluation,           alarms are evaluated, act and are recorded
 alarm_actions
 composite_alarms, alarm_rules       composite alarms, likewise
 events, event_delivery, event_input EventBridge events that services send by themselves, and their way to targets
+event_buses                         events that go on to another bus as they are, if its policy lets them in
 scheduler, schedule_expressions,    schedules fire
 schedule_firing
 stepfunctions, sfn_definition,      state machines in JSONata run
@@ -60,6 +61,7 @@ from mlops_kit.local.overlay import (
     budgets,
     cost_explorer,
     ec2,
+    event_buses,
     event_delivery,
     guard,
     iam,
@@ -131,6 +133,7 @@ def install() -> None:
         iam_roles,
         kms,
         sqs,
+        event_buses,
         event_delivery,
         s3_events,
         scheduler,

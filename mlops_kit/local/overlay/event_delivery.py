@@ -5,6 +5,7 @@ moto                                        here
 ==========================================  ===========================================================================
 delivers to log groups, queues, archives    and to state machines, SageMaker pipelines and SNS topics, in the rule's
 and buses, while the sender waits           target's role, one event after the other, while the sender goes on
+an event can go round between buses         is passed on once: never from a bus that received it to a third
 an input other than a transformed one is    Input, InputPath, InputTransformer
 ignored
 a delivery that fails is forgotten          goes to the target's dead-letter queue, with EventBridge's attributes
@@ -21,6 +22,7 @@ by EventBridge are not checked; a role must exist and trust events.amazonaws.com
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import logging
 import queue
@@ -38,12 +40,14 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
 from mlops_kit.local.compute.storage import Place
-from mlops_kit.local.overlay import event_input, guard, sdk_calls
+from mlops_kit.local.overlay import event_buses, event_input, guard, sdk_calls
 
 log = logging.getLogger(__name__)
 
 PRINCIPAL = "events.amazonaws.com"
 Event = dict[str, Any]
+ByMoto = Callable[[Any, Mapping[str, Any], Event], None]
+"""(rule, target, event): delivers to a kind of target that moto knows."""
 
 _waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 _worker: list[threading.Thread] = []
@@ -53,10 +57,12 @@ _worker_lock = threading.Lock()
 def install() -> None:
     send = guard.original(Rule, "send_to_targets", "self", "original_event", "transform_input")
 
+    by_moto = functools.partial(_by_moto, send)
+
     def send_to_targets(self: Any, original_event: Any, transform_input: bool = True) -> None:
         event = copy.deepcopy(dict(original_event))
         if matches(self, event):
-            later(lambda: deliver(self, event, lambda target: _by_moto(send, self, target, event)))
+            later(lambda: deliver(self, event, by_moto))
 
     guard.replace(Rule, "send_to_targets", send_to_targets)
 
@@ -96,13 +102,18 @@ def _work_forever() -> None:
             log.exception("delivery of an event")
 
 
-def deliver(rule: Any, event: Event, by_moto: Callable[[Mapping[str, Any]], None]) -> None:
-    """Send a matching event to every target; what fails goes to the target's dead-letter queue."""
+def deliver(rule: Any, event: Event, by_moto: ByMoto, *, received: bool = False) -> None:
+    """Send a matching event to every target; what fails goes to the target's dead-letter queue.
+
+    ``received`` is an event that came from another bus: the only one that goes to no further bus.
+    """
     place = Place(rule.account_id, rule.region_name)
     event = {**event, "time": stamp(event.get("time"))}
     event.pop("ingestion-time", None)
     _count(place, rule.name, "TriggeredRules")
     for target in list(rule.targets):
+        if received and event_buses.is_bus(str(target["Arn"])):
+            continue
         _count(place, rule.name, "Invocations")
         try:
             _send(rule, target, event, place, by_moto)
@@ -113,13 +124,14 @@ def deliver(rule: Any, event: Event, by_moto: Callable[[Mapping[str, Any]], None
             _bury(rule, target, event, place, code, message)
 
 
-def _send(
-    rule: Any, target: Mapping[str, Any], event: Event, place: Place, by_moto: Callable[[Mapping[str, Any]], None]
-) -> None:
+def _send(rule: Any, target: Mapping[str, Any], event: Event, place: Place, by_moto: ByMoto) -> None:
     arn = str(target["Arn"])
+    if event_buses.is_bus(arn):
+        _pass_on(rule, target, event, by_moto)
+        return
     service, kind = arn.split(":")[2], arn.split(":")[5].split("/")[0]
     if service == "events" or service not in ("states", "sagemaker", "sns", "sqs", "logs"):
-        by_moto(target)
+        by_moto(rule, target, event)
         return
     payload = event_input.target_input(target, event, {"rule-arn": rule.arn, "rule-name": rule.name})
     if service == "states" and kind == "stateMachine":
@@ -135,6 +147,13 @@ def _send(
         _write_log(arn, payload)
     else:
         raise sdk_calls.UnknownActionError(f"the local cloud does not deliver to {arn}")
+
+
+def _pass_on(rule: Any, target: Mapping[str, Any], event: Event, by_moto: ByMoto) -> None:
+    """Hand the event, as it is, to the rules of another bus."""
+    for other in event_buses.receivers(rule, target, event):
+        if matches(other, event):
+            later(functools.partial(deliver, other, copy.deepcopy(event), by_moto, received=True))
 
 
 def start_pipeline(client: Any, arn: str, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -177,10 +196,10 @@ def _client(rule: Any, target: Mapping[str, Any], place: Place, service: str) ->
 
 
 def _by_moto(send: Callable[..., Any], rule: Any, target: Mapping[str, Any], event: Event) -> None:
-    """Deliver to a kind of target that moto knows: another bus, an archive."""
+    """Deliver to a kind of target that moto knows: an archive, an API destination."""
     alone = copy.copy(rule)
     alone.targets = [target]
-    send(alone, {**event, "ingestion-time": time.time()}, False)
+    send(alone, {**event, "ingestion-time": time.time()}, True)  # an archive is named by its target's transformer
 
 
 def _write_log(arn: str, payload: str) -> None:

@@ -59,6 +59,8 @@ from mlops_kit.local.overlay.s3_requests import S3Request
 ADMINISTRATOR = Decision(True, "administrator")
 SESSION = "SageMaker"
 """The name of the session in which SageMaker acts as an execution role."""
+_SESSIONS = {"events": "EventBridge"}
+"""The names of those in which another service acts as a role, by the service that it asks."""
 _SIGNED_FOR = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/aws4_request")
 Outcome = tuple[Call, Decision]
 
@@ -235,12 +237,12 @@ def _refuse_s3(request: S3Request) -> None:
 
 
 def _ask_for_role(place: Place, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
-    """What SageMaker does as an execution role."""
+    """What SageMaker does as an execution role, and EventBridge as a target's role."""
     if not _watch or place.role is None:
         return
-    name = place.role.rsplit("/", 1)[-1]
-    arn = f"arn:{place.partition}:sts::{place.account}:assumed-role/{name}/{SESSION}"
-    caller = Caller(place.account, arn, place.role, f"AROALOCAL:{SESSION}")
+    name, session = place.role.rsplit("/", 1)[-1], _SESSIONS.get(service, SESSION)
+    arn = f"arn:{place.partition}:sts::{place.account}:assumed-role/{name}/{session}"
+    caller = Caller(place.account, arn, place.role, f"AROALOCAL:{session}")
     find = iam_actions_s3.calls_as_role if service == "s3" else iam_actions.calls
     calls = find(service, operation, parameters, place)
     outcomes = _watch[0].judge(caller, None, service, operation, calls, place.region, origin="service")

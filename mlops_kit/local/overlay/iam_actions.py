@@ -136,13 +136,21 @@ def _kms(operation: str, params: Params, place: Place) -> list[Call] | None:
     return [Call(f"kms:{operation}", resource, context) for resource in resources]
 
 
+def _put_events(params: Params, place: Place) -> list[Call]:
+    """One call for each bus, source and detail type: conditions see one event at a time."""
+    members = ("EventBusName", "Source", "DetailType")
+    found = sorted({tuple(str(entry.get(name) or "") for name in members) for entry in params.get("Entries") or []})
+    calls = []
+    for bus, source, kind in found:
+        arn = bus if bus.startswith("arn:") else _arn("events", place, f"event-bus/{bus or 'default'}")
+        given = {**({"events:source": [source]} if source else {}), **({"events:detail-type": kind} if kind else {})}
+        calls.append(Call("events:PutEvents", arn, given))
+    return calls
+
+
 def _events(operation: str, params: Params, place: Place) -> list[Call] | None:
     if operation == "PutEvents":
-        buses = {str(entry.get("EventBusName") or "default") for entry in params.get("Entries") or []}
-        return [
-            Call("events:PutEvents", bus if bus.startswith("arn:") else _arn("events", place, f"event-bus/{bus}"))
-            for bus in sorted(buses)
-        ]
+        return _put_events(params, place)
     if operation in ("ListTagsForResource", "TagResource", "UntagResource"):
         return _one("events", operation, params.get("ResourceARN"), _tags(params))
     name = params.get("Rule") or (params.get("Name") if operation.endswith("Rule") else None)

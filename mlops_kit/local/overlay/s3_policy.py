@@ -13,8 +13,8 @@ an unknown condition operator is stored     MalformedPolicy
 ==========================================  ===========================================================================
 
 Policies of the caller itself are for :mod:`iam`: without ``--enforce-iam``, a caller may do all within its own account
-that the bucket policy does not deny. The loopback connection counts as TLS (``aws:SecureTransport`` is true), because the policies that demand
-it are the same here and on AWS, and there is no way to have a certificate here.
+that the bucket policy does not deny. The loopback connection counts as TLS (``aws:SecureTransport`` is true), because
+the policies that demand it are the same here and on AWS, and there is no way to have a certificate here.
 """
 
 from __future__ import annotations

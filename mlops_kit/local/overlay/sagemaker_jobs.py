@@ -1,8 +1,8 @@
-"""What the rooms of training, processing and transform jobs share: finding a job, and listing them as AWS does."""
+"""What the rooms of training, processing and transform jobs share: finding jobs, listing them, telling of changes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -10,9 +10,10 @@ from moto.core.responses import ActionResult
 
 from mlops_kit.local.compute import runtime
 from mlops_kit.local.compute.environment import cloud_environment
+from mlops_kit.local.compute.jobs import JobRun
 from mlops_kit.local.compute.storage import Place
+from mlops_kit.local.overlay import events, sts
 from mlops_kit.local.overlay import sagemaker as sm
-from mlops_kit.local.overlay import sts
 
 RUN = "mlops_kit_run"
 """Attribute of moto's job objects that holds the job's run."""
@@ -50,6 +51,16 @@ def check_free(jobs: Mapping[str, Any], kind: str, name: str, place: Place) -> N
             f"{what} names must be unique within an AWS account and region, and a {what.lower()} with this name "
             f"already exists ({sm.arn(kind, name, place)})"
         )
+
+
+def announcing(job: Any) -> Callable[[JobRun], None]:
+    """What a run of ``job`` is to call for every new status: sends the event of it."""
+
+    def announce(run: JobRun) -> None:
+        described = {**sm.echo(sm.given(job)), f"{run.kind}JobArn": job.arn, **run.describe()}
+        events.emit_job_state(run.place, run.kind, str(job.arn), described)
+
+    return announce
 
 
 def find(response: Any, jobs: Mapping[str, Any], member: str) -> tuple[Any, Any]:

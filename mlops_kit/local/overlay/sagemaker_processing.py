@@ -6,6 +6,7 @@ moto                                        here
 a job is Completed at once, nothing ran     the container's command runs (:mod:`mlops_kit.local.compute.processing`)
 resources and environment are forgotten     Describe answers with what Create was given
 a name can be used twice                    ResourceInUse
+no events                                   "SageMaker Processing Job State Change"
 a role need not exist                       it has to, and to trust sagemaker.amazonaws.com
 StopProcessingJob stops what has ended      ValidationException
 lists are filtered after they were cut      before
@@ -53,6 +54,7 @@ def install() -> None:
                 runtime.current(),
                 arn=arn,
                 credentials=sagemaker_jobs.credentials(role, isolated, place),
+                on_change=sagemaker_jobs.announcing(jobs[name]),
             )
             setattr(jobs[name], sm.GIVEN, request)
             setattr(jobs[name], sagemaker_jobs.RUN, run)

@@ -7,6 +7,7 @@ a job is Completed at once, nothing was     the model's container transforms the
 predicted                                   (:mod:`mlops_kit.local.compute.transform`)
 a name can be used twice                    ResourceInUse
 a model need not exist                      it has to
+no events                                   "SageMaker Transform Job State Change"
 no StopTransformJob                         stops the container
 lists are filtered after they were cut      before; newest first unless told, as AWS
 ==========================================  ===========================================================================
@@ -47,9 +48,16 @@ def install() -> None:
             sagemaker_jobs.check_free(backend.transform_jobs, KIND, name, place)
             model = sagemaker_containers.resolve(backend, variant, place)
             result = create(self)
-            run = TransformRun(request, place.acting_as(model.role), runtime.current(), model=model)
-            setattr(backend.transform_jobs[name], sm.GIVEN, request)
-            setattr(backend.transform_jobs[name], sagemaker_jobs.RUN, run)
+            job = backend.transform_jobs[name]
+            run = TransformRun(
+                request,
+                place.acting_as(model.role),
+                runtime.current(),
+                model=model,
+                on_change=sagemaker_jobs.announcing(job),
+            )
+            setattr(job, sm.GIVEN, request)
+            setattr(job, sagemaker_jobs.RUN, run)
         run.start()
         return result
 
