@@ -50,7 +50,7 @@ def synthesize(
     """
     chosen = [project.environment(name) for name in environments] or list(project.stages)
 
-    # Imported late: a mistake in the configuration is reported without waiting seconds for the bindings.
+    # Imported late: a mistake in the configuration is reported without waiting for CDKTF.
     from stacks.bindings import App
     from stacks.bootstrap_stack import BootstrapStack
     from stacks.environment_stack import EnvironmentStack

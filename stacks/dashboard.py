@@ -58,7 +58,9 @@ class ModelDashboard(Construct):
         page.text(f"# {model.name} in {environment.name}: {model.serving.kind}")
         kinds = model.alarm_kinds
         page.alarms("Alarms", [environment.names.arn("cloudwatch", f"alarm:{names.alarm(kind)}") for kind in kinds])
-        page.graphs([*_serving(environment, model), *_quality(environment, model), *_changes(environment, model)])
+        page.graphs(
+            [*_serving(environment, model), *_quality(environment, model), *_changes(environment, model), _use()]
+        )
         CloudwatchDashboard(
             self, "dashboard", dashboard_name=names.dashboard, dashboard_body=json.dumps({"widgets": page.widgets})
         )
@@ -67,6 +69,13 @@ class ModelDashboard(Construct):
 def _bill(environment: Environment) -> Graph:
     line = Line("AWS/Billing", "EstimatedCharges", ("Currency", "USD"), "Maximum", "this month so far, USD")
     return Graph("Cost", [line], DAY, environment.budget.monthly_usd, BILLING_REGION)
+
+
+def _use() -> Graph:
+    """CloudWatch knows no cost of a tag; what one model costs is in Cost Explorer, by its tag, and in its budget."""
+    dimensions = ("ServiceName", "AmazonSageMaker", "Currency", "USD")
+    line = Line("AWS/Billing", "EstimatedCharges", dimensions, "Maximum", "this month so far, USD")
+    return Graph("Cost of SageMaker, all models", [line], DAY, region=BILLING_REGION)
 
 
 def _not_delivered(environment: Environment) -> Graph:

@@ -186,4 +186,4 @@ class EnvironmentStack(TerraformStack):
             LocalBackend(self, path=path)
             return
         S3Backend(self, bucket=environment.names.state_bucket, key=STATE_KEY, region=environment.region, encrypt=True)
-        self.add_override("terraform.backend.s3.use_lockfile", True)  # younger than these bindings
+        self.add_override("terraform.backend.s3.use_lockfile", True)  # younger than this CDKTF

@@ -21,7 +21,7 @@ from mlops_kit.errors import ServiceError, UsageError
 
 PROVIDER = "registry.terraform.io/hashicorp/aws"
 PROVIDER_VERSION = "5.100.0"
-"""The provider whose schema the pinned bindings were generated from; held equal to ``stacks`` by a test."""
+"""The provider whose schema the stacks are checked against; held equal to theirs by a test."""
 
 MIRROR_PREFIXES = (Path("/opt"), Path("/usr/share"), Path("/usr/local/share"), Path.home() / ".terraform.d")
 LAST_LINES = 15

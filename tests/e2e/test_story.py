@@ -5,21 +5,26 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import shlex
 import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import boto3
 import joblib
 import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
 from mlops_kit import aws
-from mlops_kit.config import load_project
+from mlops_kit.config import Environment, load_project
+from mlops_kit.errors import ServiceError
 from mlops_kit.local import lifecycle, state
 from mlops_kit.local.state import Layout
 from tests.cloud import Cli
@@ -174,7 +179,7 @@ def test_a_ledger_event_can_be_neither_replaced_nor_deleted(cloud: Cli) -> None:
 
 
 def test_the_first_stage_releases_its_own_versions_and_a_refused_request_says_why(cloud: Cli, tmp_path: Path) -> None:
-    """Last, and in dev: a request that the model refuses counts as an error, and a deployment within the next minute
+    """Late, and in dev: a request that the model refuses counts as an error, and a deployment within the next minute
     would be rolled back by the errors alarm. As on AWS."""
     copied = cloud.json("promote", "model", "diagnosis@1", "--to", "dev", "--dry-run")["copies"]
     assert copied == [], "nothing moves within a stage"
@@ -185,3 +190,49 @@ def test_the_first_stage_releases_its_own_versions_and_a_refused_request_says_wh
     done = cloud("invoke", "diagnosis", "--in", "dev", "--data", str(tmp_path / "short.csv"))
     assert done.code == 1
     assert "features" in done.err
+
+
+def test_what_is_protected_is_not_destroyed_and_the_rest_leaves_nothing(cloud: Cli) -> None:
+    """The very last: ``protect: true`` refuses, and once it is taken away on purpose, everything can go."""
+    layout, project = Layout(cloud.project), load_project(cloud.project)
+    running = state.require(layout)
+
+    def destroy(name: str) -> None:
+        terraform = lifecycle.terraform_for(layout, running, project.environment(name))
+        terraform.destroy(layout.stack(name))
+
+    with pytest.raises(ServiceError, match="prevent_destroy"):
+        destroy("production")
+    assert cloud.json("status", "--in", "production")[0]["endpoint"] == "InService"
+
+    for name in ("staging", "production"):
+        path = cloud.project / "environments" / f"{name}.yaml"
+        path.write_text(path.read_text().replace("protect: true", "protect: false"))
+    cloud.ok("local", "up")
+    names = [stage.name for stage in project.stages]
+    for name in names:
+        sagemaker = aws.connect(project.environment(name), local_endpoint=running.url).sagemaker
+        administrator = client(running.url, project.environment(name), "sagemaker")
+        group = project.environment(name).names.model("diagnosis").package_group
+        found = sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]
+        for package in found:  # a person's decision: Terraform does not know them, and keeps a group that has any
+            administrator.delete_model_package(ModelPackageName=package["ModelPackageArn"])
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(destroy, names))
+    for name in names:
+        stage = project.environment(name)
+        assert json.loads((layout.terraform_state / f"{name}.tfstate").read_text())["resources"] == []
+        assert client(running.url, stage, "s3").list_buckets()["Buckets"] == []
+        assert client(running.url, stage, "sagemaker").list_endpoints()["Endpoints"] == []
+        assert client(running.url, stage, "iam").list_roles()["Roles"] == []
+
+
+def client(url: str, stage: Environment, service: str) -> Any:
+    """A client that acts as the account's administrator."""
+    return boto3.client(
+        service,
+        region_name=stage.region,
+        endpoint_url=url,
+        aws_access_key_id=stage.account,
+        aws_secret_access_key="local",
+    )

@@ -444,18 +444,6 @@ def queues_and_topics() -> Resources:
                 ),
             }
         },
-        "aws_sqs_queue_redrive_allow_policy": {
-            "dead": {
-                "queue_url": "${aws_sqs_queue.dead.id}",
-                "redrive_allow_policy": json.dumps(
-                    {
-                        "redrivePermission": "byQueue",
-                        "sourceQueueArns": [f"arn:aws:sqs:{REGION}:{ACCOUNT}:{PREFIX}-work"],
-                    },
-                    separators=(",", ":"),
-                ),
-            }
-        },
         "aws_sns_topic": {
             "alarms": {"name": f"{PREFIX}-alarms", "kms_master_key_id": "${aws_kms_key.main.arn}"},
         },
@@ -907,33 +895,6 @@ def storage() -> Resources:
         "aws_s3_bucket_server_side_encryption_configuration": {
             "main": {"bucket": main, "rule": encrypted("main")},
             "replica": {"bucket": "${aws_s3_bucket.replica.id}", "rule": encrypted("replica"), **replica},
-        },
-        "aws_s3_bucket_lifecycle_configuration": {
-            "main": {
-                "bucket": main,
-                "depends_on": ["aws_s3_bucket_versioning.main"],
-                "rule": [
-                    {
-                        "id": "tiering",
-                        "status": "Enabled",
-                        "filter": [{"prefix": ""}],
-                        "transition": [{"days": 0, "storage_class": "INTELLIGENT_TIERING"}],
-                        "noncurrent_version_transition": [
-                            {"noncurrent_days": 30, "storage_class": "GLACIER_IR", "newer_noncurrent_versions": 2}
-                        ],
-                        "noncurrent_version_expiration": [{"noncurrent_days": 90}],
-                        "abort_incomplete_multipart_upload": [{"days_after_initiation": 7}],
-                    },
-                    {
-                        "id": "captures",
-                        "status": "Enabled",
-                        "filter": [
-                            {"and": [{"prefix": "captures/", "tags": {"keep": "no"}, "object_size_greater_than": 1024}]}
-                        ],
-                        "expiration": [{"days": 30}],
-                    },
-                ],
-            }
         },
         "aws_s3_bucket_intelligent_tiering_configuration": {
             "main": {

@@ -1,7 +1,7 @@
 """Terraform's own provider on the local cloud: what it applies it finds again, and takes away again.
 
-The first test waits more than it works: the provider watches a lifecycle configuration for 55 seconds and every change
-of a queue for 25, however soon it is there.
+The first test waits more than it works: the provider watches every change of a queue for 25 seconds, however soon it is
+there. What it watches longer, or what every environment has anyway, is left to the end-to-end tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The entry point: what it writes, and how it refuses. Refusing never loads the bindings."""
+"""The entry point: what it writes, and how it refuses. Refusing never loads CDKTF."""
 
 from __future__ import annotations
 

@@ -222,7 +222,7 @@ def test_a_model_s_dashboard_shows_everything_about_it(sandbox: Stack) -> None:
         names = model.names(sandbox.environment.names)
         shown = widgets(sandbox, names.dashboard)
         titles = {widget["properties"].get("title") for widget in shown}
-        assert {"Alarms", "Releases"} <= titles
+        assert {"Alarms", "Releases", "Cost of SageMaker, all models"} <= titles
         assert ("Model latency, microseconds" in titles) == model.serving.has_endpoint
         assert ("Instances, percent" in titles) == model.serving.has_instances
         assert ("Drift" in titles) == model.is_watched_for_drift
