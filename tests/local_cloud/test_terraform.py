@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,27 @@ def test_rules_between_groups_are_described_and_can_be_changed(server: Server) -
     change = {"SecurityGroupRuleId": rule["SecurityGroupRuleId"], "SecurityGroupRule": changed}
     ec2.modify_security_group_rules(GroupId=group, SecurityGroupRules=[change])
     assert description() == "changed"
+
+
+def test_rules_that_change_at_once_are_not_lost_and_one_that_is_gone_is_known_to_be(server: Server) -> None:
+    ec2 = server.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    group = ec2.create_security_group(GroupName=unique("g"), Description="d", VpcId=vpc)["GroupId"]
+
+    def authorize(port: int) -> str:
+        rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+        made = ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[rule])
+        return str(made["SecurityGroupRules"][0]["SecurityGroupRuleId"])
+
+    def revoke(rule: str) -> None:
+        ec2.revoke_security_group_egress(GroupId=group, SecurityGroupRuleIds=[rule])
+
+    with ThreadPoolExecutor(8) as pool:
+        rules = list(pool.map(authorize, range(1, 25)))
+        list(pool.map(revoke, rules))
+    with pytest.raises(ClientError) as caught:
+        revoke(rules[0])
+    assert caught.value.response["Error"]["Code"] == "InvalidSecurityGroupRuleId.NotFound"
 
 
 def test_flow_logs_keep_where_and_how_they_are_written(server: Server) -> None:

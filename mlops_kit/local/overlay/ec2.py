@@ -6,6 +6,10 @@ moto                                        here
 a security group rule that names a group    has it
 or a prefix list has no description
 a rule for all protocols cannot be changed  can: it has no ports
+rules that change at the same time can      are not
+be lost
+revoking a rule that is gone already is     InvalidSecurityGroupRuleId.NotFound, which a client that tries again
+InvalidPermission.NotFound                  expects
 a deleted endpoint is listed for ever       is gone
 flow logs have no DestinationOptions; a     kept; the folder is part of the destination
 folder in the bucket is taken for its name
@@ -16,8 +20,10 @@ are "FAILED"
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
+from moto.ec2.exceptions import InvalidPermissionNotFoundError, InvalidSecurityGroupRuleIdNotFoundError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.responses.flow_logs import FlowLogs
@@ -25,6 +31,7 @@ from moto.logs.models import logs_backends
 
 from mlops_kit.local.overlay import guard
 
+_rules = threading.RLock()
 OPTIONS_BY_DEFAULT = {"FileFormat": "plain-text", "HiveCompatiblePartitions": False, "PerHourPartition": False}
 
 
@@ -75,11 +82,30 @@ def install() -> None:
                 flow_log.destination_options = OPTIONS_BY_DEFAULT | (options or {})
         return answer
 
+    for direction in ("ingress", "egress"):
+        for verb in ("authorize", "revoke"):
+            _one_at_a_time(f"{verb}_security_group_{direction}")
     guard.replace(SecurityGroupRule, "__init__", make_described_rule)
     guard.replace(EC2Backend, "modify_security_group_rules", modify_security_group_rules)
     guard.replace(EC2Backend, "delete_vpc_endpoints", delete_vpc_endpoints)
     guard.replace(EC2Backend, "create_flow_logs", create_flow_logs)
     guard.replace(FlowLogs, "create_flow_logs", create_flow_logs_response)
+
+
+def _one_at_a_time(name: str) -> None:
+    """moto reads a group's rules, and writes them back: two that do so at once lose what the other did."""
+    change = guard.original_taking(EC2Backend, name, "group_name_or_id", "security_rule_ids")
+
+    def changed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with _rules:
+            try:
+                return change(self, *args, **kwargs)
+            except InvalidPermissionNotFoundError as exc:
+                if ids := kwargs.get("security_rule_ids"):
+                    raise InvalidSecurityGroupRuleIdNotFoundError(ids[0]) from exc
+                raise
+
+    guard.replace(EC2Backend, name, changed)
 
 
 def _group_exists(arn: str) -> bool:
