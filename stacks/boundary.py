@@ -129,7 +129,6 @@ def statements(names: EnvironmentNames) -> list[Statement]:
             ],
         ),
         allow("PassRoles", ["iam:PassRole"], names.iam_arn(f"role/{names.prefix}-*")),
-        allow("AssumeRoles", ["sts:AssumeRole"], names.iam_arn(f"role/{names.prefix}-*")),
         *(
             allow(
                 f"Service{policies.sid(service)}",
