@@ -38,7 +38,7 @@ demo: $(READY)        ## Tell the whole story on the local cloud.
 	$(BIN)/mlops-kit demo
 
 test: $(READY) $(NODE_READY) $(CHECKOV_READY)  ## Run every test.
-	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(READY)        ## Check style and formatting.
 	$(BIN)/ruff check .
