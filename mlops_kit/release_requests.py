@@ -8,13 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from mlops_kit.config import Rollout
+from mlops_kit.config.serving import TERMINATION_WAIT_SECONDS
 from mlops_kit.naming import SHADOW_VARIANT, VARIANT, ModelNames
 from mlops_kit.objects import canonical_json, sha256_bytes
 from mlops_kit.promotion.ledger import ReleaseSpec
-
-UPDATE_TIMEOUT_SECONDS = 3600
-TERMINATION_WAIT_SECONDS = 60
-"""How long the old instances stay after the traffic left them: time for the answers still on their way."""
 
 
 def models(names: ModelNames, config: str, spec: ReleaseSpec) -> dict[str, dict[str, Any]]:
@@ -131,7 +128,7 @@ def deployment_config(names: ModelNames, rollout: Rollout | None) -> dict[str, A
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": routing,
             "TerminationWaitInSeconds": TERMINATION_WAIT_SECONDS,
-            "MaximumExecutionTimeoutInSeconds": UPDATE_TIMEOUT_SECONDS + rollout.bakes * bake,
+            "MaximumExecutionTimeoutInSeconds": rollout.timeout_seconds,
         },
         "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in names.rollback_alarms]},
     }

@@ -53,7 +53,6 @@ class DeadLetters(Construct):
             kms_master_key_id=key_arn,
         )
         self.arn: str = queue.arn
-        self.url: str = queue.url
         arn = names.arn("sqs", names.dead_letter_queue)
         self.policy = SqsQueuePolicy(
             self,
@@ -128,7 +127,7 @@ class Retraining(Construct):
                 name=names.retrain_machine,
                 role_name=names.role("retrain"),
                 log_group=names.retrain_log_group,
-                definition=retraining_machine.definition(names, dead_letters.url),
+                definition=retraining_machine.definition(names),
                 statements=retraining_machine.statements(names, automatic, key_arn),
                 environment=environment,
                 key_arn=key_arn,

@@ -22,11 +22,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlops_kit.config import Model
+from mlops_kit.config.serving import TERMINATION_WAIT_SECONDS
 from mlops_kit.naming import VARIANT, ModelNames
-
-UPDATE_TIMEOUT_SECONDS = 3600
-TERMINATION_WAIT_SECONDS = 60
-"""How long the old instances stay after the traffic left them: time for the answers still on their way."""
 
 
 def variant(model: Model) -> dict[str, Any]:
@@ -96,7 +93,7 @@ def deployment(model: Model, alarms: Sequence[str]) -> dict[str, Any] | None:
         "blue_green_update_policy": {
             "traffic_routing_configuration": routing,
             "termination_wait_in_seconds": TERMINATION_WAIT_SECONDS,
-            "maximum_execution_timeout_in_seconds": UPDATE_TIMEOUT_SECONDS + rollout.bakes * bake,
+            "maximum_execution_timeout_in_seconds": rollout.timeout_seconds,
         },
         "auto_rollback_configuration": {"alarms": [{"alarm_name": alarm} for alarm in alarms]},
     }

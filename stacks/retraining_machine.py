@@ -16,6 +16,7 @@ from mlops_kit.config import Model
 from mlops_kit.naming import DatasetKeys, EnvironmentNames
 from stacks import policies
 from stacks.policies import Statement, allow
+from stacks.state_machine import caught, keep_failure, may_keep_failure
 
 TIMEOUT_SECONDS = 900
 SAME_MOMENT_MS = 5 * 60 * 1000
@@ -36,7 +37,7 @@ def request(names: EnvironmentNames, model: Model, reason: str) -> dict[str, Any
     }
 
 
-def definition(names: EnvironmentNames, dead_letters_url: str) -> dict[str, Any]:
+def definition(names: EnvironmentNames) -> dict[str, Any]:
     """The machine in the Amazon States Language."""
 
     def task(action: str, **state: Any) -> dict[str, Any]:
@@ -60,9 +61,9 @@ def definition(names: EnvironmentNames, dead_letters_url: str) -> dict[str, Any]
                     "BackoffRate": 2,
                 },
             ],
+            "Catch": [caught()],
         }
 
-    buried = [{"ErrorEquals": ["States.ALL"], "Output": _BURIED, "Next": "KeepRequest"}]
     keys = DatasetKeys("<dataset>")
     manifest = keys.manifest("<commit>")
     return {
@@ -82,7 +83,6 @@ def definition(names: EnvironmentNames, dead_letters_url: str) -> dict[str, Any]
                 },
                 Output=("{% $merge([$states.input, {'runs': $count($states.result.PipelineExecutionSummaries)}]) %}"),
                 Next="RanLately",
-                Catch=buried,
             ),
             "RanLately": {
                 "Type": "Choice",
@@ -99,7 +99,6 @@ def definition(names: EnvironmentNames, dead_letters_url: str) -> dict[str, Any]
                 },
                 Output="{% $merge([$states.input, {'commit': $parse($states.result.Body).commit}]) %}",
                 Next="StartPipeline",
-                Catch=buried,
             ),
             "StartPipeline": task(
                 "aws-sdk:sagemaker:startPipelineExecution",
@@ -118,25 +117,11 @@ def definition(names: EnvironmentNames, dead_letters_url: str) -> dict[str, Any]
                 Output=(
                     "{% $merge([$states.input, {'started': true, 'execution': $states.result.PipelineExecutionArn}]) %}"
                 ),
-                Catch=buried,
                 End=True,
             ),
-            "KeepRequest": task(
-                "sqs:sendMessage",
-                Arguments={"QueueUrl": dead_letters_url, "MessageBody": "{% $string($states.input) %}"},
-                Output="{% $states.input %}",
-                Next="Failed",
-            ),
-            "Failed": {
-                "Type": "Fail",
-                "Error": "{% $states.input.error.Error %}",
-                "Cause": "{% $states.input.error.Cause %}",
-            },
+            **keep_failure(names),
         },
     }
-
-
-_BURIED = "{% $merge([$states.input, {'error': $states.errorOutput}]) %}"
 
 
 def _join(pattern: str) -> str:
@@ -160,8 +145,6 @@ def statements(names: EnvironmentNames, models: Sequence[Model], key_arn: str) -
             ["s3:GetObject"],
             sorted({f"{lake}/{DatasetKeys(model.dataset).ref(model.retraining.ref)}" for model in models}),
         ),
-        allow("KeepWhatFailed", ["sqs:SendMessage"], names.arn("sqs", names.dead_letter_queue)),
-        allow(
-            "UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], key_arn, conditions=policies.through(names, "s3", "sqs")
-        ),
+        allow("DecryptRefs", ["kms:Decrypt"], key_arn, conditions=policies.through(names, "s3")),
+        *may_keep_failure(names, key_arn),
     ]

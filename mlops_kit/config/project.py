@@ -12,13 +12,12 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mlops_kit.config import pipeline
+from mlops_kit.config import between, pipeline
 from mlops_kit.config import source as yaml_source
 from mlops_kit.config.environment import Environment
 from mlops_kit.config.model import Model
 from mlops_kit.config.source import Loc, Source
 from mlops_kit.errors import ConfigError, NotFoundError, Problem
-from mlops_kit.naming import check_lengths
 
 DIRECTORY = "environments"
 OVERRIDES = "environments"
@@ -119,13 +118,10 @@ def load_project(root: Path) -> Project:
         if (source := _read(path, root, problems)) is not None
     }
     models = _models(directory, environments, sources, model_sources, problems)
-    problems.extend(_misplaced(environments, models, sources, model_sources))
-    stages = _stages(environments, sources, problems)
-    problems.extend(_shared_accounts(environments, sources))
-    for environment in environments.values():
-        replicated = environment.storage.replicate_to is not None
-        for text in check_lengths(environment.names, environment.models, replicated=replicated):
-            problems.append(sources[environment.name].problem(("project",), text))
+    problems.extend(between.misplaced(environments, models, sources, model_sources))
+    stages = between.stages(environments, sources, problems)
+    problems.extend(between.shared_accounts(environments, sources))
+    problems.extend(between.long_names(environments, sources))
     if problems:
         raise ConfigError(problems)
     return Project(root, stages, models)
@@ -241,81 +237,3 @@ def _gate_problems(model: Model, source: Source) -> list[Problem]:
         for index, gate in enumerate(model.gates)
         if gate.metric not in model.training.metrics
     ]
-
-
-def _misplaced(
-    environments: dict[str, Environment],
-    models: dict[tuple[str, str], Model],
-    sources: dict[str, Source],
-    model_sources: dict[str, Source],
-) -> list[Problem]:
-    """What a model wants and its environment rules out; both files are right on their own."""
-    found = []
-    for environment in environments.values():
-        for index, name in enumerate(environment.models):
-            model = models.get((environment.name, name))
-            if model is None:
-                continue
-            where = sources[environment.name]
-            if model.serving.kind == "serverless" and environment.network.mode == "vpc":
-                text = (
-                    f"models: {name!r} is served serverless, which SageMaker does not offer inside a VPC; "
-                    f"network.mode is 'vpc'"
-                )
-                found.append(where.problem(("models", index), text))
-            if model.alarms.quiet_minutes is not None and environment.off_hours is not None:
-                text = f"off_hours: {name!r} has alarms.quiet_minutes, which would go off whenever its endpoint is gone"
-                found.append(where.problem(("off_hours",), text))
-            if model.monthly_usd is not None and model.monthly_usd > environment.budget.monthly_usd:
-                text = (
-                    f"monthly_usd ({model.monthly_usd}) is over budget.monthly_usd of {environment.name} "
-                    f"({environment.budget.monthly_usd})"
-                )
-                found.append(model_sources[name].problem(("monthly_usd",), text))
-    return found
-
-
-def _shared_accounts(environments: dict[str, Environment], sources: dict[str, Source]) -> list[Problem]:
-    first: dict[str, str] = {}
-    found = []
-    for environment in environments.values():
-        owner = first.setdefault(environment.account, environment.name)
-        if owner != environment.name:
-            text = f"account: {environment.account} is the account of {owner!r} already; each environment has its own"
-            found.append(sources[environment.name].problem(("account",), text))
-    return found
-
-
-def _stages(
-    environments: dict[str, Environment], sources: dict[str, Source], problems: list[Problem]
-) -> tuple[Environment, ...]:
-    broken = False
-    for environment in environments.values():
-        before = environment.promotes_from
-        if before is not None and before not in environments:
-            known = ", ".join(environments)
-            text = f"promotes_from: there is no environment {before!r}; known: {known}"
-            problems.append(sources[environment.name].problem(("promotes_from",), text))
-            broken = True
-    firsts = [environment for environment in environments.values() if environment.promotes_from is None]
-    if broken or not environments:
-        return ()
-    if not firsts:
-        for environment in environments.values():
-            text = "promotes_from: the stage order is a circle; one environment must be first and have no promotes_from"
-            problems.append(sources[environment.name].problem(("promotes_from",), text))
-        return ()
-    for extra in firsts[1:]:
-        text = f"promotes_from is missing: {firsts[0].name!r} is already the first stage"
-        problems.append(sources[extra.name].problem(("name",), text))
-    order: list[Environment] = []
-    waiting = [firsts[0]]
-    while waiting:
-        stage = waiting.pop(0)
-        order.append(stage)
-        waiting.extend(e for e in environments.values() if e.promotes_from == stage.name)
-    for environment in environments.values():
-        if environment not in order and environment not in firsts:
-            text = "promotes_from: the stage order is a circle that does not start at the first stage"
-            problems.append(sources[environment.name].problem(("promotes_from",), text))
-    return tuple(order)

@@ -20,10 +20,19 @@ from mlops_kit.config.fields import (
     Timezone,
 )
 
-MAX_BAKING_MINUTES = 8 * 60 - 60
-"""``MaximumExecutionTimeoutInSeconds`` is at most 8 hours, and instances need time to start."""
+UPDATE_SECONDS = 3600
+"""What an update may take besides baking: instances need time to start."""
+TERMINATION_WAIT_SECONDS = 60
+"""How long the old instances stay after the traffic left them: time for the answers still on their way."""
+MAX_BAKING_MINUTES = 8 * 60 - UPDATE_SECONDS // 60
+"""``MaximumExecutionTimeoutInSeconds`` is at most 8 hours."""
 LOCAL_STORAGE = re.compile(r"[a-z]+\d[a-z]*d[a-z]*|g5|g6e?|gr6|p5[a-z]*|trn\d[a-z]*|i\d[a-z]*")
 """Instance families with local NVMe disks: a ``d`` after the generation (m5d, g4dn), and accelerators."""
+
+
+def _check_bounds(low: int, high: int) -> None:
+    if high < low:
+        raise ValueError(f"max_instances ({high}) is smaller than min_instances ({low})")
 
 
 class ScheduledScaling(Frozen):
@@ -36,10 +45,7 @@ class ScheduledScaling(Frozen):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.max_instances < self.min_instances:
-            raise ValueError(
-                f"max_instances ({self.max_instances}) is smaller than min_instances ({self.min_instances})"
-            )
+        _check_bounds(self.min_instances, self.max_instances)
         return self
 
 
@@ -53,10 +59,7 @@ class Autoscaling(Frozen):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.max_instances < self.min_instances:
-            raise ValueError(
-                f"max_instances ({self.max_instances}) is smaller than min_instances ({self.min_instances})"
-            )
+        _check_bounds(self.min_instances, self.max_instances)
         return self
 
 
@@ -74,6 +77,11 @@ class Rollout(Frozen):
     def bakes(self) -> int:
         """How many times the alarms are watched for ``bake_minutes``: after each step."""
         return {"all_at_once": 1, "canary": 2, "linear": math.ceil(100 / self.linear_percent)}[self.strategy]
+
+    @property
+    def timeout_seconds(self) -> int:
+        """After how long SageMaker gives an update up and goes back."""
+        return UPDATE_SECONDS + self.bakes * self.bake_minutes * 60
 
     @model_validator(mode="after")
     def _ends_in_time(self) -> Self:

@@ -37,10 +37,6 @@ class ModelNames:
         return f"{self.environment.project}/{self.model}"
 
     @property
-    def repository_arn(self) -> str:
-        return self.environment.arn("ecr", f"repository/{self.repository}")
-
-    @property
     def pipeline(self) -> str:
         return self.prefix
 

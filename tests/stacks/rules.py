@@ -10,7 +10,7 @@ from typing import Any
 
 from mlops_kit.naming import REPLICATED_KINDS
 from stacks.provider_schema import taggable
-from tests.stacks.stack import Resource, Stack
+from tests.stacks.stack import Resource, Stack, listed
 
 COST_TAGS = {"Project", "Environment", "Owner", "CostCenter", "ManagedBy"}
 
@@ -80,10 +80,6 @@ NAME_LIMITS: dict[str, tuple[str, int]] = {
 
 MAKE_STREAMS = ["logs:CreateLogStream"]
 ALARMS = ("aws_cloudwatch_metric_alarm", "aws_cloudwatch_composite_alarm")
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def allowed(stack: Stack) -> Iterator[tuple[str, dict[str, Any]]]:

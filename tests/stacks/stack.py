@@ -30,6 +30,11 @@ POLICIES = {
 """Resource type -> the attribute that holds a policy document."""
 
 
+def listed(value: Any) -> list[Any]:
+    """A policy has one or many, and writes one without brackets."""
+    return value if isinstance(value, list) else [value]
+
+
 @dataclass(frozen=True)
 class Stack:
     project: Project

@@ -11,8 +11,8 @@ from mlops_kit.naming import PERSON_ROLES, SERVICE_ROLES, VARIANT, PersonRole
 from tests.stacks import authorization
 from tests.stacks.conftest import Synthesized
 from tests.stacks.identity import CREATE, REPLACE, Identity, identity, key_arn
-from tests.stacks.rules import allowed, listed
-from tests.stacks.stack import POLICIES, Stack
+from tests.stacks.rules import allowed
+from tests.stacks.stack import POLICIES, Stack, listed
 
 SHA = "0" * 64
 OUTSIDE = "arn:aws:iam::999999999999:role"

@@ -178,7 +178,6 @@ def test_the_machine_may_start_these_pipelines_and_read_these_refs(sandbox: Stac
     assert found["KeepWhatFailed"]["Resource"] == names.arn("sqs", names.dead_letter_queue)
 
 
-QUEUE = "https://queue"
 COMMIT = "c" * 64
 
 
@@ -204,16 +203,20 @@ class Services:
 
 def run(sandbox: Stack, services: Services) -> Any:
     names = sandbox.environment.names
+    model = sandbox.project.model("fraud", sandbox.environment)
+    request = retraining_machine.request(names, model, "test")
     machine = Execution(
-        definition=retraining_machine.definition(names, QUEUE),
-        context={},
+        definition=retraining_machine.definition(names),
+        context={
+            "Execution": {"Id": "execution", "Name": "run", "Input": request},
+            "StateMachine": {"Id": "machine", "Name": names.retrain_machine},
+        },
         task=services,
         record=lambda *_, **__: None,
         wait=lambda _: None,
         check_stopped=lambda: None,
     )
-    model = sandbox.project.model("fraud", sandbox.environment)
-    return machine.run(retraining_machine.request(names, model, "test"))
+    return machine.run(request)
 
 
 def test_the_machine_is_well_formed(sandbox: Stack) -> None:
@@ -256,10 +259,13 @@ def test_what_fails_is_kept_with_its_reason(sandbox: Stack, fails: str) -> None:
         run(sandbox, services)
     assert (caught.value.error, caught.value.cause) == ("SageMaker.SageMakerException", "because")
     action, message = services.asked[-1]
-    assert (action, message["QueueUrl"]) == ("sendMessage", QUEUE)
-    kept = json.loads(message["MessageBody"])
-    assert kept["error"] == {"Error": "SageMaker.SageMakerException", "Cause": "because"}
-    assert (kept["model"], kept["reason"]) == ("fraud", "test"), "enough to start it by hand"
+    names = sandbox.environment.names
+    queue = f"https://sqs.us-east-1.amazonaws.com/{names.account}/{names.dead_letter_queue}"
+    assert (action, message["QueueUrl"]) == ("sendMessage", queue)
+    kept = message["MessageBody"]
+    assert kept["failure"] == {"Error": "SageMaker.SageMakerException", "Cause": "because"}
+    assert (kept["stateMachine"], kept["execution"]) == (names.retrain_machine, "execution")
+    assert (kept["input"]["model"], kept["input"]["reason"]) == ("fraud", "test"), "enough to start it by hand"
 
 
 def test_throttling_is_tried_again(sandbox: Stack) -> None:

@@ -16,8 +16,8 @@ from mlops_kit.naming import BUCKET_KINDS, REPLICATED_KINDS
 from tests.stacks import authorization
 from tests.stacks.conftest import STAGES, Synthesized
 from tests.stacks.identity import deployer
-from tests.stacks.rules import buckets_are_safe, listed, policies_fit
-from tests.stacks.stack import Resource, Stack
+from tests.stacks.rules import buckets_are_safe, policies_fit
+from tests.stacks.stack import Resource, Stack, listed
 from tests.stacks.test_golden import check_golden
 
 REPOSITORY = "example/ml-platform"

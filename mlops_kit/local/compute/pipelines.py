@@ -8,9 +8,6 @@ What the requests go through is a parameter.
 from __future__ import annotations
 
 import logging
-import random
-import re
-import string
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,12 +16,12 @@ from typing import Any
 
 from mlops_kit.local.compute import pipeline_definition, pipeline_values
 from mlops_kit.local.compute.pipeline_definition import Definition, Step
+from mlops_kit.local.compute.pipeline_steps import KINDS, Kind, StepRun, job_name
 from mlops_kit.local.compute.pipeline_values import ResolveError, Scope
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
-NAME_LENGTH = 63
 MAX_PARALLEL_STEPS = 50
 FAILED = "Step failure: One or multiple steps failed."
 FINAL = ("Succeeded", "Failed", "Stopped")
@@ -33,65 +30,12 @@ Call = Callable[[str, str, Mapping[str, Any]], dict[str, Any]]
 """(service, operation, parameters) -> the answer; raises an exception whose text says what was refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How a type of step is made and watched. ``job`` names a job that runs; without it, being made is all."""
-
-    create: str
-    describe: str
-    name: str
-    arn: str
-    metadata: str
-    job: str | None = None
-
-
-KINDS = {
-    **{
-        kind: Kind(f"Create{job}Job", f"Describe{job}Job", f"{job}JobName", f"{job}JobArn", f"{job}Job", job)
-        for kind, job in (("Training", "Training"), ("Processing", "Processing"), ("Transform", "Transform"))
-    },
-    "Model": Kind("CreateModel", "DescribeModel", "ModelName", "ModelArn", "Model"),
-    "RegisterModel": Kind(
-        "CreateModelPackage", "DescribeModelPackage", "ModelPackageName", "ModelPackageArn", "RegisterModel"
-    ),
-}
-
-
 class _StepFailedError(Exception):
     """Ends a step as Failed with this reason."""
 
 
 class _StoppedError(Exception):
     """The execution was stopped while a step ran."""
-
-
-@dataclass(eq=False)
-class StepRun:
-    """A step that was started. ``properties`` is what its Describe call answered."""
-
-    step: Step
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    ended: datetime | None = None
-    status: str = "Executing"
-    reason: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
-    properties: dict[str, Any] = field(default_factory=dict)
-    outcome: bool | None = None
-
-    def describe(self) -> dict[str, Any]:
-        """As ListPipelineExecutionSteps has it."""
-        found = {
-            "StepName": self.step.name,
-            "StepDisplayName": self.step.display_name,
-            "StepDescription": self.step.description,
-            "StartTime": self.started,
-            "EndTime": self.ended,
-            "StepStatus": self.status,
-            "AttemptCount": 1,
-            "FailureReason": self.reason,
-            "Metadata": self.metadata or None,
-        }
-        return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(eq=False)
@@ -222,7 +166,7 @@ class PipelineRun:
             answer = self._create(kind, {"ClientToken": f"{self.execution_id}{step.name}"[:36], **arguments})
             name = str(answer[kind.arn])
         else:
-            name = self._job_name(step.name, arguments.get(kind.name))
+            name = job_name(self.execution_id, step.name, arguments.get(kind.name))
             answer = self._create(kind, {**arguments, kind.name: name})
         run.metadata = {kind.metadata: {"Arn": str(answer[kind.arn])}}
         self._watch(run, kind, name)
@@ -258,16 +202,6 @@ class PipelineRun:
                 threading.Event().wait(POLL_SECONDS)
             else:
                 self._stopping.wait(POLL_SECONDS)
-
-    def _job_name(self, step: str, prefix: Any) -> str:
-        """As SageMaker makes it; a name in the arguments is a prefix."""
-        suffix = "".join(random.choices(string.ascii_letters + string.digits, k=10))  # noqa: S311  # not a secret
-        if prefix:
-            room = NAME_LENGTH - len(self.execution_id) - len(suffix) - 2
-            return f"{str(prefix)[:room].strip('-')}-{self.execution_id}-{suffix}"
-        room = NAME_LENGTH - len("pipelines") - len(self.execution_id) - len(suffix) - 3
-        clean = re.sub(r"[^A-Za-z0-9]+", "-", step)[:room].strip("-")
-        return f"pipelines-{self.execution_id}-{clean}-{suffix}"
 
     def _scope(self) -> Scope:
         now = datetime.now(UTC)

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mlops_kit.local.overlay import conditions
+from mlops_kit.local.overlay import conditions, policy
 
 Document = Mapping[str, Any]
 Documents = Mapping[str, Document]
@@ -104,7 +104,7 @@ def decide(
 def statements(documents: Documents) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every statement with its label: the policy's name and the statement's Sid, or its number from 0."""
     for name, document in documents.items():
-        for number, statement in enumerate(_list(document["Statement"])):
+        for number, statement in enumerate(policy.listed(document["Statement"])):
             yield f"{name}/{statement.get('Sid', number)}", statement
 
 
@@ -132,7 +132,7 @@ def matches(statement: Mapping[str, Any], action: str, resource: str, context: c
 def _element(statement: Mapping[str, Any], name: str, fits: Any) -> bool:
     negated = f"Not{name}" in statement
     patterns = statement.get(f"Not{name}" if negated else name)
-    return patterns is not None and any(fits(pattern) for pattern in _list(patterns)) != negated
+    return patterns is not None and any(fits(pattern) for pattern in policy.listed(patterns)) != negated
 
 
 def action_matches(pattern: str, action: str) -> bool:
@@ -155,7 +155,7 @@ def _filled(condition: Mapping[str, Mapping[str, Any]], context: conditions.Cont
     lowered = {key.lower(): value for key, value in context.items()}
     return {
         operator: {
-            key: [text for value in _list(values) if (text := _fill(value, lowered)) is not None]
+            key: [text for value in policy.listed(values) if (text := _fill(value, lowered)) is not None]
             for key, values in keys.items()
         }
         for operator, keys in condition.items()
@@ -179,7 +179,3 @@ def _fill(value: Any, context: Mapping[str, str | Sequence[str]]) -> Any:
 
     text = _VARIABLE.sub(replaced, value)
     return None if unknown else text
-
-
-def _list(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, list) else [value]

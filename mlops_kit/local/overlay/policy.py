@@ -45,7 +45,7 @@ def parse(document: str | bytes) -> dict[str, Any]:
         raise MalformedPolicyError("This policy contains invalid Json") from exc
     if not isinstance(policy, dict) or "Statement" not in policy:
         raise MalformedPolicyError("Missing required field Statement")
-    for statement in _list(policy["Statement"]):
+    for statement in listed(policy["Statement"]):
         if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
             raise MalformedPolicyError("Invalid effect: must be Allow or Deny")
         if not ("Action" in statement or "NotAction" in statement):
@@ -61,7 +61,7 @@ def evaluate(policy: Mapping[str, Any], request: Request) -> Verdict:
     """What ``policy`` says about ``request``."""
     context = {**request.caller.condition_keys, **request.context}
     verdict: Verdict = "neutral"
-    for statement in _list(policy["Statement"]):
+    for statement in listed(policy["Statement"]):
         if not _applies(statement, request, context):
             continue
         if statement["Effect"] == "Deny":
@@ -91,10 +91,10 @@ def _names(principal: Any, caller: Caller) -> bool:
     if not isinstance(principal, dict):
         return False
     if caller.service is not None:
-        return caller.service in _list(principal.get("Service", [])) or principal.get("AWS") == "*"
+        return caller.service in listed(principal.get("Service", [])) or principal.get("AWS") == "*"
     return any(
         name in ("*", caller.account, caller.account_root, caller.arn, caller.principal_arn)
-        for name in _list(principal.get("AWS", []))
+        for name in listed(principal.get("AWS", []))
     )
 
 
@@ -103,7 +103,7 @@ def _element_matches(statement: Mapping[str, Any], element: str, value: str, *, 
     patterns = statement.get(f"Not{element}" if negated else element)
     if patterns is None:
         return True  # a trust policy has no Resource: it speaks of the role it belongs to
-    matched = any(_glob(p.lower() if lower else p, value) for p in _list(patterns))
+    matched = any(_glob(p.lower() if lower else p, value) for p in listed(patterns))
     return matched != negated
 
 
@@ -111,5 +111,6 @@ def _glob(pattern: str, value: str) -> bool:
     return fnmatch.fnmatchcase(value, pattern.replace("[", "[[]"))
 
 
-def _list(value: Any) -> Iterable[Any]:
+def listed(value: Any) -> Iterable[Any]:
+    """A policy has one or many, and writes one without brackets."""
     return value if isinstance(value, list) else [value]

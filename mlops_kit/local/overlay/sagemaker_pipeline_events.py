@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mlops_kit.local.compute.pipelines import PipelineRun, StepRun
+from mlops_kit.local.compute.pipeline_steps import StepRun
+from mlops_kit.local.compute.pipelines import PipelineRun
 from mlops_kit.local.compute.storage import Place
 from mlops_kit.local.overlay import event_delivery, events
 
