@@ -183,6 +183,8 @@ def test_an_endpoint_that_does_not_exist(endpoints: Endpoints, shared: str) -> N
         (tar_gz({"code/inference.py": "def model_fn(model_dir):\n    raise SystemExit(1)\n"}), "SystemExit"),
         (tar_gz({"nothing.txt": ""}), "Please provide a model_fn implementation"),
     ],
+    # Named here: pytest would name them by their bytes, in which gzip has the time, and each worker has another.
+    ids=["no archive", "climbs out", "missing package", "missing model", "exits", "no model_fn"],
 )
 def test_a_model_that_does_not_load_fails_the_endpoint(endpoints: Endpoints, archive: bytes, reason: str) -> None:
     name = endpoints.create(endpoints.config("", archive=archive))
