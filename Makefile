@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 NODE_READY := node_modules/.ready
 CHECKOV := $(VENV)/checkov
 CHECKOV_READY := $(CHECKOV)/.ready
+PEERS := $(VENV)/peers
+PEERS_READY := $(PEERS)/.ready
 
 .PHONY: help demo test check lint types docs bench lock clean setup
 
@@ -20,7 +22,7 @@ $(READY): requirements.lock bootstrap.lock pyproject.toml
 	@node -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null || { echo "mlops-kit needs Node 20 or later on PATH: CDKTF synthesizes with it." >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes bootstrap.lock requirements.lock
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes bootstrap.lock requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	$(BIN)/python -m mlops_kit.local.terraform_download
 	@touch $@
@@ -32,6 +34,11 @@ $(NODE_READY): package-lock.json package.json
 $(CHECKOV_READY): checkov.lock | $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(CHECKOV)
 	$(BIN)/uv pip sync --quiet --python $(CHECKOV)/bin/python --require-hashes --only-binary :all: checkov.lock
+	@touch $@
+
+$(PEERS_READY): benchmarks/peers.lock | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(PEERS)
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(PEERS)/bin/python --require-hashes benchmarks/peers.lock
 	@touch $@
 
 demo: $(READY)        ## Tell the whole story on the local cloud.
@@ -52,12 +59,14 @@ docs: $(READY)        ## Check that generated documentation is current and that 
 
 check: lint types docs test  ## Everything that CI runs.
 
-bench: $(READY)       ## Measure, print a table, write benchmarks/results.json.
+bench: $(READY) $(PEERS_READY)  ## Measure, print a table, write benchmarks/results.json.
+	$(BIN)/python -m benchmarks.datasets
 	$(BIN)/python -m benchmarks.synth
 
 lock: $(READY)        ## Renew the locks from pyproject.toml.
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 bootstrap.in -o bootstrap.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras --group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 benchmarks/peers.in -o benchmarks/peers.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --only-binary :all: --python-version 3.11 checkov.in -o checkov.lock
 
 clean:                ## Stop the local cloud and remove everything that was made.

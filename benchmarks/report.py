@@ -17,16 +17,21 @@ COLUMNS = ("name", "ours", "other", "unit", "ratio", "goal", "met")
 Row = dict[str, Any]
 
 
-def row(name: str, *, ours: float, other: float, unit: str, bound: Literal["at most", "at least"], goal: float) -> Row:
-    """``ratio`` is ours divided by the other where ours may be ``at most`` so much larger, else the other by ours."""
-    ratio = ours / other if bound == "at most" else other / ours
+Bound = Literal["at most", "at least", "more"]
+
+
+def row(name: str, *, ours: float, other: float, unit: str, bound: Bound, goal: float) -> Row:
+    """``ratio`` is how much larger ours is, which may be ``at most`` the goal, or how much larger the other is, which
+    has to be ``at least`` the goal. ``more``: much is good, and ours has to be at least the goal times the other.
+    """
+    ratio = other / ours if bound == "at least" else ours / other
     return {
         "name": name,
         "ours": round(ours, 3),
         "other": round(other, 3),
         "unit": unit,
         "ratio": round(ratio, 3),
-        "goal": f"{bound} {goal:g}",
+        "goal": f"{'at most' if bound == 'at most' else 'at least'} {goal:g}",
         "met": ratio <= goal if bound == "at most" else ratio >= goal,
     }
 

@@ -33,6 +33,7 @@ from mlops_kit.config import Environment
 from mlops_kit.errors import AccessError, ConflictError, MlopsKitError, NotFoundError, ServiceError
 from mlops_kit.naming import PERSON_ROLES, BucketKind
 from mlops_kit.objects import Store
+from mlops_kit.wire import Wire
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
@@ -80,6 +81,11 @@ class Cloud:
         return client
 
     @cached_property
+    def _wire(self) -> Wire:
+        """One pool of connections for all stores."""
+        return Wire.of(self.s3)
+
+    @cached_property
     def sagemaker(self) -> SageMakerClient:
         client: SageMakerClient = self._client("sagemaker")
         return client
@@ -102,7 +108,7 @@ class Cloud:
     def store(self, kind: BucketKind, of: Environment | None = None) -> Store:
         """A bucket of this environment, or of another one as this environment's role may see it."""
         names = (of or self.environment).names
-        return Store(self.s3, names.bucket(kind), names.account)
+        return Store(self._wire, names.bucket(kind), names.account)
 
 
 def connect(environment: Environment, *, local_endpoint: str | None = None) -> Cloud:
@@ -172,6 +178,8 @@ def _as_promoter(
             f"environments/{environment.name}.yaml and deploy it. A new environment has to be deployed first.",
         ) from exc
     assumed = botocore.session.Session()
+    # What describes the services is read from large files; once is enough.
+    assumed.register_component("data_loader", core.get_component("data_loader"))
     assumed._credentials = credentials  # type: ignore[attr-defined]  # botocore has no public way to hand over credentials that refresh
     if endpoint_url:
         assumed.set_config_variable("profile", None)

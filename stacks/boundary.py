@@ -18,6 +18,7 @@ from stacks.policies import Statement, allow
 
 S3 = (
     "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
     "s3:DeleteObjectVersion",
     "s3:GetBucketLocation",
     "s3:GetObject*",

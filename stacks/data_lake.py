@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlops_kit.config import Environment
-from mlops_kit.naming import BUCKET_KINDS, BucketKind
+from mlops_kit.naming import BUCKET_KINDS, STAGING_PREFIX, BucketKind
 from stacks import policies
 from stacks.bindings import Construct, S3BucketInventory, S3BucketLogging
 from stacks.policies import Statement, allow
@@ -122,6 +122,7 @@ def aging(environment: Environment, kind: BucketKind) -> Aging:
         expire={"capture": keep.capture_days, "logs": keep.logs_days}.get(kind),
         expire_noncurrent=None if kind == "ledger" else keep.noncurrent_days,
         tier=environment.storage.tiering_after_days if kind in TIERED else None,
+        scratch=STAGING_PREFIX if kind == "lake" else None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlops_kit.config import Model
-from mlops_kit.naming import DRIFT_NAMESPACE, QUALITY_NAMESPACE, RELEASES_NAMESPACE, EnvironmentNames
+from mlops_kit.naming import DRIFT_NAMESPACE, QUALITY_NAMESPACE, RELEASES_NAMESPACE, STAGING_PREFIX, EnvironmentNames
 from stacks import policies
 from stacks.network import Network
 from stacks.policies import Statement, allow
@@ -50,6 +50,8 @@ def read_ledger(names: EnvironmentNames) -> list[Statement]:
 def write_data(names: EnvironmentNames) -> list[Statement]:
     """Data commits, raw data, requests to asynchronous endpoints, and the code that a training job gets.
 
+    An import copies to the lake's staging area first, takes from there, and empties it again.
+
     That code is lineage: it is stored under its digest and never replaced.
     """
     lake, artifacts, capture = names.bucket_arn("lake"), names.bucket_arn("artifacts"), names.bucket_arn("capture")
@@ -57,8 +59,11 @@ def write_data(names: EnvironmentNames) -> list[Statement]:
         allow(
             "WriteData",
             policies.WRITE_OBJECTS,
-            [f"{lake}/datasets/*", f"{lake}/raw/*", f"{capture}/async/*/requests/*"],
+            [f"{lake}/datasets/*", f"{lake}/raw/*", f"{lake}/{STAGING_PREFIX}*", f"{capture}/async/*/requests/*"],
         ),
+        allow("EmptyStaging", ["s3:DeleteObjectVersion"], f"{lake}/{STAGING_PREFIX}*"),
+        allow("RemoveRefs", ["s3:DeleteObject"], [f"{lake}/datasets/*/refs/*", f"{lake}/datasets/*/tags/*"]),
+        allow("ResumeUploads", ["s3:ListBucketMultipartUploads"], lake),
         _create_only("StoreSource", f"{artifacts}/training/*/source/*"),
     ]
 
@@ -81,8 +86,12 @@ def write_models(names: EnvironmentNames) -> list[Statement]:
     lake, artifacts = names.bucket_arn("lake"), names.bucket_arn("artifacts")
     return [
         allow("WriteModels", policies.WRITE_OBJECTS, f"{artifacts}/models/*"),
-        allow(  # a copy whose digest turns out wrong is taken back
-            "TakeBackBadCopies", ["s3:DeleteObjectVersion"], [f"{lake}/datasets/*", f"{artifacts}/models/*"]
+        # Collecting garbage hides the header of a commit first, so that it can be put back.
+        allow("HideCommits", ["s3:DeleteObject"], f"{lake}/datasets/*/commits/*"),
+        allow(  # a copy whose digest turns out wrong is taken back; garbage of data sets is collected
+            "TakeBackBadCopies",
+            ["s3:DeleteObjectVersion"],
+            [f"{lake}/datasets/*", f"{artifacts}/models/*"],
         ),
     ]
 

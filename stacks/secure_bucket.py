@@ -27,6 +27,7 @@ from stacks.bindings import (
 from stacks.policies import Conditions, Statement
 
 ABORT_MULTIPART_DAYS = 7
+SCRATCH_DAYS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,14 @@ class Aging:
     """Days after which something happens to objects; None: never.
 
     ``expire``: current objects are deleted. ``expire_noncurrent``: replaced and deleted versions are gone for good.
-    ``tier``: current objects move to S3 Intelligent-Tiering.
+    ``tier``: current objects move to S3 Intelligent-Tiering. ``scratch``: below this prefix everything is gone for good
+    after :data:`SCRATCH_DAYS`.
     """
 
     expire: int | None = None
     expire_noncurrent: int | None = None
     tier: int | None = None
+    scratch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +195,8 @@ def _only_encrypted_with(key: BucketKey | None, arn: str) -> list[Statement]:
 
 
 def _lifecycle(aging: Aging) -> list[Any]:
-    def rule(id_: str, **what: Any) -> Any:
-        return {"id": id_, "status": "Enabled", "filter": [{"prefix": ""}], **what}
+    def rule(id_: str, prefix: str = "", **what: Any) -> Any:
+        return {"id": id_, "status": "Enabled", "filter": [{"prefix": prefix}], **what}
 
     abort = {"days_after_initiation": ABORT_MULTIPART_DAYS}
     rules = [rule("abort-multipart", abort_incomplete_multipart_upload=[abort])]
@@ -204,4 +207,13 @@ def _lifecycle(aging: Aging) -> list[Any]:
     if aging.expire_noncurrent is not None:
         noncurrent = {"noncurrent_days": aging.expire_noncurrent}
         rules.append(rule("expire-noncurrent", noncurrent_version_expiration=[noncurrent]))
+    if aging.scratch is not None:
+        rules.append(
+            rule(
+                "expire-scratch",
+                prefix=aging.scratch,
+                expiration=[{"days": SCRATCH_DAYS}],
+                noncurrent_version_expiration=[{"noncurrent_days": 1}],
+            )
+        )
     return rules

@@ -32,6 +32,17 @@ def cloud(function: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
+def at_once(default: int) -> Callable[[F], F]:
+    """``--at-once``: how many requests are in flight."""
+    return click.option(
+        "--at-once",
+        type=click.IntRange(1, 256),
+        default=default,
+        show_default=True,
+        help="Requests in flight. More of them help where the network is slow to answer.",
+    )
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 yes = click.option("--yes", "-y", is_flag=True, help="Do not ask before writing to the last stage.")

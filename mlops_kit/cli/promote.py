@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import click
 
-from mlops_kit.cli import options, render
+from mlops_kit.cli import options, progress, render
 from mlops_kit.cli.session import Session, now, tell
 from mlops_kit.datasets import copy, refs
+from mlops_kit.datasets.transfer import AT_ONCE
 from mlops_kit.promotion import gates, plan, request
 from mlops_kit.promotion.execute import Deployment, execute
 from mlops_kit.promotion.plan import ModelPlan
@@ -81,17 +82,28 @@ def _plan_json(planned: ModelPlan) -> dict[str, object]:
 
 
 @command.command()
-@click.argument("dataset", metavar="NAME[@REF]")
+@click.argument("dataset", metavar="NAME[@REV]")
 @options.to_environment
 @options.from_environment
+@options.at_once(AT_ONCE)
 @options.dry_run
 @options.yes
 @options.as_json
 @options.cloud
 def dataset(
-    session: Session, dataset: str, to: str, from_: str | None, dry_run: bool, yes: bool, as_json: bool
+    session: Session,
+    dataset: str,
+    to: str,
+    from_: str | None,
+    at_once: int,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
-    """Copy the commit at REF (default: main) to the environment --to, and point its main there."""
+    """Copy the commit at REV (default: main) to the environment --to, and point its main there.
+
+    S3 copies what the target lacks, and computes the digest of each copy. The commit keeps its id.
+    """
     name, revision = refs.parse(dataset)
     source_stage, target_stage = request.stages(session.project, to, from_)
     cloud = session.cloud(target_stage)
@@ -105,7 +117,8 @@ def dataset(
         if planned.done:
             tell("already there")
         session.confirm(target_stage, f"Copy {name}@{header.id[:12]} to {to}", yes or planned.done)
-        copy.execute(planned, source, target, cloud.actor, now())
+        with progress.shown() as shown:
+            copy.execute(planned, source, target, cloud.actor, now(), progress=shown, at_once=at_once)
     if as_json:
         render.as_json({"commit": header.id, "files": header.files, "copied": len(planned.missing), "dry_run": dry_run})
     elif not dry_run:

@@ -19,7 +19,7 @@ _EXTRAS = {
     "joblib": "local",
     "numpy": "local",
     "sagemaker_inference": "local",
-    "duckdb": "drift",
+    "duckdb": "data",
     "cdktf": "stacks",
 }
 """Module -> the extra that brings it: an installation without the extra is no bug."""

@@ -1,5 +1,6 @@
-"""``environments/*.yaml`` and ``environments/models/*.yaml`` as frozen models; errors name file and line."""
+"""``environments/``: environments, models and data sets as frozen models; errors name file and line."""
 
+from mlops_kit.config.dataset import Dataset
 from mlops_kit.config.environment import (
     Access,
     Anomalies,
@@ -25,6 +26,7 @@ __all__ = [
     "Batch",
     "Budget",
     "Ci",
+    "Dataset",
     "Drift",
     "Environment",
     "ExistingNetwork",

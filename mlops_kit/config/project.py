@@ -6,14 +6,16 @@ named but have no file, names too long for AWS). Every problem found on the way 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from mlops_kit.config import between, pipeline
+from mlops_kit.config import dataset as dataset_file
 from mlops_kit.config import source as yaml_source
+from mlops_kit.config.dataset import Dataset
 from mlops_kit.config.environment import Environment
 from mlops_kit.config.model import Model
 from mlops_kit.config.source import Loc, Source
@@ -34,6 +36,8 @@ class Project:
     stages: tuple[Environment, ...]
     models: dict[tuple[str, str], Model]
     """(environment, model) -> the model as it is there."""
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    """Those that have a file; a data set needs none."""
 
     @property
     def first_stage(self) -> Environment:
@@ -63,6 +67,10 @@ class Project:
                 f"There is no model {name!r} in {environment.name}.",
                 hint=f"Models deployed there: {known}. Add it to {DIRECTORY}/{environment.name}.yaml under `models`.",
             ) from None
+
+    def dataset(self, name: str) -> Dataset | None:
+        """What is known about a data set; None if no file describes it: then it has no constraints."""
+        return self.datasets.get(name)
 
     def models_in(self, environment: Environment) -> tuple[Model, ...]:
         return tuple(self.models[environment.name, name] for name in environment.models)
@@ -122,9 +130,10 @@ def load_project(root: Path) -> Project:
     stages = between.stages(environments, sources, problems)
     problems.extend(between.shared_accounts(environments, sources))
     problems.extend(between.long_names(environments, sources))
+    datasets = _datasets(directory, root, problems)
     if problems:
         raise ConfigError(problems)
-    return Project(root, stages, models)
+    return Project(root, stages, models, datasets)
 
 
 def _read(path: Path, root: Path, problems: list[Problem]) -> Source | None:
@@ -199,6 +208,20 @@ def _models(
                 text = f"models: {name!r} is listed twice"
                 problems.append(sources[environment.name].problem(("models", index), text))
     return models
+
+
+def _datasets(directory: Path, root: Path, problems: list[Problem]) -> dict[str, Dataset]:
+    datasets: dict[str, Dataset] = {}
+    for path in sorted([*(directory / "datasets").glob("*.yaml"), *(directory / "datasets").glob("*.yml")]):
+        if (source := _read(path, root, problems)) is None:
+            continue
+        if (wrong := dataset_file.name_problem(path.stem)) is not None:
+            problems.append(source.problem((), wrong))
+        if path.stem in datasets:
+            problems.append(source.problem((), f"there is another file for the data set {path.stem!r}"))
+        if (dataset := _validate(Dataset, source, problems)) is not None:
+            datasets[path.stem] = dataset
+    return datasets
 
 
 def _source_problems(directory: Path, model: Model, source: Source) -> list[Problem]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -41,7 +41,14 @@ class Source:
         return Problem(self.file, self.line(loc), message)
 
 
-class _Loader(yaml.SafeLoader):
+if TYPE_CHECKING:
+    from yaml import SafeLoader
+else:
+    # The scanner in C, where PyYAML came with it: every command reads these files, and Python takes its time.
+    SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(SafeLoader):
     """The safe loader under a name of our own, so that no other code can register constructors on it."""
 
 
@@ -112,6 +119,8 @@ def _value(
     loader: _Loader, node: yaml.Node, loc: Loc, lines: dict[Loc, int], problems: list[Problem], file: str
 ) -> Any:
     lines.setdefault(loc, node.start_mark.line + 1)
+    if node.tag == "tag:yaml.org,2002:timestamp":
+        return node.value  # as it is written: whoever expects a date reads it, and nobody else gets one
     if node.tag not in _PLAIN_TAGS:
         tag = node.tag.removeprefix("tag:yaml.org,2002:")
         text = f"cannot be read as a value: {tag!r} is not text, a number, a truth value, a list or a mapping"

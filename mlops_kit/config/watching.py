@@ -36,14 +36,14 @@ class Drift(Frozen):
     """When the drift job runs by itself. Absent: somebody else runs ``mlops-kit drift run``."""
     timezone: Timezone = "UTC"
     image: ImageUri | None = None
-    """The image of the scheduled drift job: any image with Python and ``mlops-kit[drift]`` in it."""
+    """The image of the scheduled drift job: any image with Python and ``mlops-kit[data]`` in it."""
     instance_type: InstanceType = "ml.m5.large"
     max_runtime_minutes: Annotated[int, Field(ge=5, le=24 * 60)] = 60
 
     @model_validator(mode="after")
     def _scheduled_job_has_an_image(self) -> Self:
         if self.schedule is not None and self.image is None:
-            raise ValueError("a schedule needs an image for the drift job: name one that has mlops-kit[drift] in it")
+            raise ValueError("a schedule needs an image for the drift job: name one that has mlops-kit[data] in it")
         return self
 
     @model_validator(mode="after")

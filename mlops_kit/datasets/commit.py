@@ -1,25 +1,97 @@
-"""Make a commit from a local file or directory.
+"""Make a commit on top of a branch, of a local file or directory, or of an S3 prefix.
 
-In this order, so that a commit is visible only when all of it is there: files, file list, manifest, header, ref. Each
-write is create-only or compare-and-set; killed anywhere, a second run uploads only what is missing.
+Survey the source, plan by reading the lake, then write, in this order: the file list, the files that are not there, the
+SageMaker manifest, the header, the branch. Each write is create-only or compare-and-set, so that nothing is visible
+until all of it is there, and a run that was killed anywhere is finished by the next one.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mlops_kit.datasets import refs
-from mlops_kit.datasets.manifest import sagemaker_manifest
-from mlops_kit.datasets.read import read_commit
-from mlops_kit.datasets.records import Commit, FileEntry, compress, dump_files
-from mlops_kit.errors import UsageError
+from mlops_kit.datasets import pointers, tree
+from mlops_kit.datasets.local_paths import is_safe
+from mlops_kit.datasets.local_source import LocalSource
+from mlops_kit.datasets.publish import announce, publish, store
+from mlops_kit.datasets.read import read_commit, read_files
+from mlops_kit.datasets.records import Commit, FileEntry, FileList, entry_of
+from mlops_kit.datasets.source import Nothing, Source, Surveyed
+from mlops_kit.datasets.transfer import AT_ONCE, Arrivals, look, transfer
+from mlops_kit.errors import ConflictError, UsageError
 from mlops_kit.naming import DatasetKeys
-from mlops_kit.objects import Store, sha256_bytes, sha256_file
+from mlops_kit.objects import Store
+from mlops_kit.progress import SILENT, Progress
 
-UPLOADS_AT_ONCE = 16
+__all__ = ["CommitPlan", "CommitRequest", "Committed", "commit", "execute", "plan", "store"]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRequest:
+    """What is asked for."""
+
+    dataset: str
+    source: Source
+    message: str
+    author: str
+    ref: str = pointers.DEFAULT_REF
+    """The branch to build upon."""
+    move_ref: bool = True
+    """Let the branch point to the commit. A commit that nothing points to is collected by ``gc`` in the end."""
+    add: bool = False
+    """Keep the parent's other files. Otherwise the commit holds what is in ``source`` and nothing else."""
+    into: str = ""
+    """The directory of the data set that the files go to; empty: its root."""
+    remove: tuple[str, ...] = ()
+    """Files, directories or globs of the parent that are not to be kept."""
+
+    @property
+    def directory(self) -> str:
+        """``into`` with a slash at its end, if it is not empty."""
+        return f"{self.into.rstrip('/')}/" if self.into else ""
+
+    def check(self) -> None:
+        """Raises:
+        UsageError: a name is none, or options contradict each other.
+        """
+        pointers.check_name(self.dataset)
+        pointers.check_branch(self.ref)
+        if self.into and not is_safe(self.directory + "x"):
+            raise UsageError(f"{self.into!r} is not a directory of a data set.", hint="Write it like images/2026.")
+        if self.remove and not self.add:
+            raise UsageError(
+                "Only a commit that keeps the parent's files can leave out some of them.",
+                hint="Say --add with --remove; a commit without --add holds what is in PATH and nothing else.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPlan:
+    """What a commit would do."""
+
+    request: CommitRequest
+    commit: Commit
+    files: FileList
+    arrivals: Arrivals
+    found: Surveyed
+    seen: pointers.Ref | None
+    now: datetime
+    changed: bool
+    """False: the data is what the branch points to already; ``commit`` is that one."""
+
+    def local(self, lake: Store, entry: FileEntry, to: Path) -> Path:
+        """One of ``files`` as a local file, before the plan is carried out: where it is, or brought to ``to``.
+
+        Raises:
+            IntegrityError: its bytes are not those that were planned.
+        """
+        try:
+            return self.found.local(entry.path, to)
+        except KeyError:  # the parent's
+            lake.download(DatasetKeys(self.request.dataset).file(entry.path, entry.sha256), to, entry.sha256)
+            return to
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,76 +100,127 @@ class Committed:
 
     commit: Commit
     uploaded: int
+    uploaded_bytes: int
     changed: bool
-    """False: the data was already what the ref points to, and no commit was made."""
+    """False: the data was already what the branch points to, and no commit was made."""
 
 
 def commit(
-    lake: Store, dataset: str, path: Path, *, message: str, author: str, now: datetime, ref: str = refs.DEFAULT_REF
+    lake: Store,
+    dataset: str,
+    source: Path | Source | None,
+    *,
+    message: str,
+    author: str,
+    now: datetime,
+    ref: str | None = pointers.DEFAULT_REF,
+    add: bool = False,
+    into: str = "",
+    remove: Sequence[str] = (),
+    progress: Progress = SILENT,
+    at_once: int = AT_ONCE,
 ) -> Committed:
-    """Store ``path`` as a new commit on top of ``ref``.
+    """Plan and execute: store ``source`` as a new commit; only changed files travel.
+
+    ``source`` may be None if ``remove`` says what to do; ``ref`` None builds upon the default branch and moves none.
+    For the rest see :class:`CommitRequest`, and for the errors :func:`plan` and :func:`execute`.
+    """
+    if source is None:
+        source = Nothing()
+    elif isinstance(source, Path):
+        source = LocalSource.of(source)
+    asked = CommitRequest(
+        dataset, source, message, author, ref or pointers.DEFAULT_REF, ref is not None, add, into, tuple(remove)
+    )
+    planned = plan(lake, asked, now, progress=progress, at_once=at_once)
+    return execute(lake, planned, progress=progress, at_once=at_once)
+
+
+def plan(
+    lake: Store, asked: CommitRequest, now: datetime, *, progress: Progress = SILENT, at_once: int = AT_ONCE
+) -> CommitPlan:
+    """Look at the source and at the lake. Nothing is written, except what the survey of a prefix puts aside.
 
     Raises:
-        UsageError: nothing there, or something that is not a regular file.
-        ConflictError: somebody else moved the ref meanwhile.
+        UsageError: nothing there, something that a data set cannot hold, or a file that is a directory of another.
+        NotFoundError: nothing matches what is to be removed.
+        ConflictError: the branch does not exist, and a tag has its name.
     """
-    keys = DatasetKeys(refs.check_name(dataset))
-    seen = refs.read(lake, dataset, refs.check_name(ref, "ref"))
-    found = _files(path)
-    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-        entries = list(pool.map(lambda item: _entry(item[0], item[1]), found.items()))
-    listing = dump_files(entries)
-    digest = sha256_bytes(listing)
-    if seen is not None:
-        parent = read_commit(lake, dataset, seen.commit)
-        if parent.file_list == digest:
-            return Committed(parent, 0, changed=False)
+    asked.check()
+    dataset = asked.dataset
+    seen = pointers.read(lake, dataset, asked.ref)
+    if seen is None and asked.move_ref and pointers.read(lake, dataset, asked.ref, "tag") is not None:
+        raise ConflictError(f"{dataset} has a tag {asked.ref!r}; a branch of that name would be taken for it.")
+    if isinstance(asked.source, Nothing) and not asked.remove:
+        raise UsageError("There is nothing to commit: no path, and nothing to remove.")
+    found = asked.source.survey(lake, dataset, asked.directory, progress=progress, at_once=at_once)
+    try:
+        return _plan(lake, asked, found, seen, now)
+    except BaseException:
+        found.discard()
+        raise
 
-    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-        uploads = pool.map(lambda e: lake.put_new_file(keys.file(e.path, e.sha256), found[e.path], e.sha256), entries)
-        uploaded = sum(uploads)
+
+def _plan(lake: Store, asked: CommitRequest, found: Surveyed, seen: pointers.Ref | None, now: datetime) -> CommitPlan:
+    parent = read_commit(lake, asked.dataset, seen.commit) if seen else None
+    before = read_files(lake, parent) if parent and asked.add else FileList([])
+    files = tree.overlay(tree.without(before, asked.remove, asked.dataset), found.entries)
+    if not files:
+        raise UsageError(f"No files would be left in {asked.dataset}.")
+    if parent is not None and files.digest == parent.file_list:
+        return CommitPlan(asked, parent, files, Arrivals(), found, seen, now, changed=False)
+    if parent is not None and not asked.add:
+        before = read_files(lake, parent)
+    known = set(before.lines)
+    fresh = [entry for entry in found.entries if entry.to_line()[:-1] not in known]
+    tree.refuse_clashes(files, fresh if asked.add else found.entries, fresh if asked.add else ())
+    if parent is not None and asked.add:  # of a million entries, only what is different is looked into
+        gone = known.difference(files.lines)
+        size = parent.size + sum(entry.size for entry in fresh) - sum(entry_of(line).size for line in gone)
+    else:
+        size = sum(entry.size for entry in found.entries)
     header = Commit(
-        dataset=dataset,
-        parent=seen.commit if seen else None,
-        author=author,
-        message=message,
+        dataset=asked.dataset,
+        parent=parent.id if parent else None,
+        author=asked.author,
+        message=asked.message,
         time=now.isoformat(timespec="seconds"),
-        files=len(entries),
-        size=sum(entry.size for entry in entries),
-        file_list=digest,
+        files=len(files),
+        size=size,
+        file_list=files.digest,
     )
-    store(lake, header, entries, listing)
-    refs.move(lake, dataset, ref, header.id, seen, author, now)
-    return Committed(header, uploaded, changed=True)
+    return CommitPlan(asked, header, files, look(lake, asked.dataset, fresh), found, seen, now, changed=True)
 
 
-def store(lake: Store, header: Commit, entries: list[FileEntry] | tuple[FileEntry, ...], listing: bytes) -> None:
-    """Write the records of a commit whose files are all there; the header last, because it makes the commit visible."""
-    keys = DatasetKeys(header.dataset)
-    lake.put_new(keys.file_list(header.id), compress(listing), "application/gzip")
-    lake.put_new(keys.manifest(header.id), sagemaker_manifest(lake, header.dataset, entries), "application/json")
-    lake.put_new(keys.commit(header.id), header.to_json(), "application/json")
+def execute(lake: Store, planned: CommitPlan, *, progress: Progress = SILENT, at_once: int = AT_ONCE) -> Committed:
+    """Carry out ``planned``. Killed anywhere, planning and executing again finishes it.
+
+    Raises:
+        ConflictError: somebody else moved the branch meanwhile; the commit is stored all the same.
+        IntegrityError: a file is not what it was when it was planned.
+    """
+    try:
+        if not planned.changed:
+            return Committed(planned.commit, 0, 0, changed=False)
+        _write(lake, planned, progress, at_once)
+    finally:
+        planned.found.discard()
+    return Committed(planned.commit, len(planned.arrivals.missing), planned.arrivals.size, changed=True)
 
 
-def _files(path: Path) -> dict[str, Path]:
-    """Path inside the data set -> local file."""
-    if path.is_symlink() or not path.exists():
-        raise UsageError(f"{path} is not a file or directory.", hint="Links are not followed; name what they point to.")
-    if path.is_file():
-        return {path.name: path}
-    found: dict[str, Path] = {}
-    for item in sorted(path.rglob("*")):
-        if item.is_symlink() or not (item.is_file() or item.is_dir()):
-            raise UsageError(
-                f"{item} is a link or a special file; a data set holds regular files only.",
-                hint="Replace it by a copy of what it points to, or leave it out.",
-            )
-        if item.is_file():
-            found[item.relative_to(path).as_posix()] = item
-    if not found:
-        raise UsageError(f"There are no files in {path}.")
-    return found
-
-
-def _entry(name: str, path: Path) -> FileEntry:
-    return FileEntry(name, path.stat().st_size, sha256_file(path))
+def _write(lake: Store, planned: CommitPlan, progress: Progress, at_once: int) -> None:
+    asked, header, now = planned.request, planned.commit, planned.now
+    announce(lake, header, planned.files, now)
+    transfer(
+        lake,
+        asked.dataset,
+        planned.arrivals,
+        planned.found,
+        now=now,
+        what="upload" if isinstance(asked.source, LocalSource) else "copy",
+        progress=progress,
+        at_once=at_once,
+    )
+    publish(lake, header, planned.files, now)
+    if asked.move_ref:
+        pointers.move(lake, asked.dataset, asked.ref, header.id, planned.seen, asked.author, now)

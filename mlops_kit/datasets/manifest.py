@@ -6,14 +6,24 @@ Format: "S3DataSource" in the SageMaker API reference: a JSON list, first ``{"pr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 
-from mlops_kit.datasets.records import FileEntry
-from mlops_kit.naming import DatasetKeys
+from mlops_kit.datasets.records import FileList, path_of
+from mlops_kit.naming import SHORT_HASH, DatasetKeys
 from mlops_kit.objects import Store
 
+_DIGEST = b'","sha256":"'
 
-def sagemaker_manifest(lake: Store, dataset: str, entries: Iterable[FileEntry]) -> bytes:
+
+def sagemaker_manifest(lake: Store, dataset: str, files: FileList) -> bytes:
+    """The same for the same files in the same bucket."""
     keys = DatasetKeys(dataset)
-    below = [keys.file(entry.path, entry.sha256).removeprefix(keys.files_prefix) for entry in entries]
-    return json.dumps([{"prefix": lake.uri(keys.files_prefix)}, *sorted(below)], ensure_ascii=False).encode()
+    prefix = keys.files_prefix
+    below = [keys.file(path_of(line), _start_of_digest(line)).removeprefix(prefix) for line in files.lines]
+    below.sort()
+    return json.dumps([{"prefix": lake.uri(prefix)}, *below], ensure_ascii=False).encode()
+
+
+def _start_of_digest(line: bytes) -> str:
+    # As much as a key takes. Of a million entries none is parsed for it.
+    start = line.rindex(_DIGEST) + len(_DIGEST)
+    return line[start : start + SHORT_HASH].decode()

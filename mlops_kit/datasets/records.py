@@ -2,30 +2,164 @@
 
 A commit's id is the SHA-256 of its canonical header, which names the SHA-256 of the canonical file list. So equal
 commits have equal ids in every environment, and nobody can change a commit without changing its id. Nothing that
-differs between environments (buckets, version ids) is part of either.
+differs between environments (buckets, version ids) is part of either. The format is specified in ``docs/datasets.md``.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable
+import zlib
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 from mlops_kit.errors import IntegrityError
-from mlops_kit.objects import canonical_json, sha256_bytes
+from mlops_kit.objects.digests import canonical_json, sha256_bytes
 
 FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class FileEntry:
-    """One file of a commit: its path inside the data set ("/" between parts), size in bytes, SHA-256 in hex."""
+    """One file of a commit: its path inside the data set ("/" between parts), size in bytes, SHA-256 in hex.
+
+    ``composite`` is there for files that S3 takes in parts only: the SHA-256 over the parts' SHA-256s in hex, a hyphen,
+    and the number of parts, which is what S3 stores and can compare for such an object.
+    """
 
     path: str
     size: int
     sha256: str
+    composite: str | None = None
+
+    def to_line(self) -> bytes:
+        """The entry's line in the file list, with the line feed."""
+        # Written by hand, because a million of these are; a test holds it equal to canonical_json.
+        composite = "" if self.composite is None else f'"composite":"{self.composite}",'
+        path = json.dumps(self.path, ensure_ascii=False)
+        return f'{{{composite}"path":{path},"sha256":"{self.sha256}","size":{self.size}}}\n'.encode()
+
+
+class FileList(Sequence[FileEntry]):
+    """The files of a commit in the order of their paths; as lean as a million of them have to be.
+
+    Held are the lines of the canonical form. An entry is made of its line when it is asked for.
+    """
+
+    def __init__(self, lines: list[bytes]) -> None:
+        """``lines`` are canonical, without line feeds, in the order of the paths: see :meth:`of` and :meth:`parse`."""
+        self._lines = lines
+
+    @classmethod
+    def of(cls, entries: Iterable[FileEntry]) -> FileList:
+        # By a key, because comparing a million dataclasses takes ten seconds.
+        return cls([entry.to_line()[:-1] for entry in sorted(entries, key=attrgetter("path"))])
+
+    @classmethod
+    def parse(cls, compressed: bytes, commit: Commit) -> FileList:
+        """Read a file list back.
+
+        Raises:
+            IntegrityError: it is not the list whose digest the header names, or no writer of this format made it.
+        """
+        try:
+            text = gzip.decompress(compressed)
+        except (OSError, EOFError, zlib.error) as exc:
+            raise IntegrityError(f"The file list of commit {commit.id} cannot be unpacked: {exc}") from exc
+        if sha256_bytes(text) != commit.file_list:
+            raise IntegrityError(f"The file list of commit {commit.id} was changed: its digest is not the header's.")
+        *lines, rest = text.split(b"\n")
+        if rest:
+            raise IntegrityError(f"The file list of commit {commit.id} ends in the middle of a line.")
+        return cls(lines)
+
+    def dump(self) -> bytes:
+        """The canonical file list: one canonical JSON object a line, each line ended by a line feed."""
+        return b"\n".join([*self._lines, b""])
+
+    @cached_property
+    def digest(self) -> str:
+        return sha256_bytes(self.dump())
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The lines themselves, to be compared in bulk. Not to be changed."""
+        return self._lines
+
+    def find(self, path: str) -> FileEntry | None:
+        position = bisect_left(self._lines, path, key=path_of)
+        if position < len(self._lines) and path_of(self._lines[position]) == path:
+            return entry_of(self._lines[position])
+        return None
+
+    def below(self, directory: str) -> Iterator[FileEntry]:
+        """The entries whose path starts with ``directory`` (which ends with a slash, or is empty)."""
+        for position in range(bisect_left(self._lines, directory, key=path_of), len(self._lines)):
+            if not path_of(self._lines[position]).startswith(directory):
+                return
+            yield self[position]
+
+    def check_order(self) -> None:
+        """Raises:
+        IntegrityError: a path is there twice, or out of order: no writer of this format made that.
+        """
+        for before, after in pairwise(map(path_of, self._lines)):
+            if before >= after:
+                raise IntegrityError(f"The file list has {after!r} after {before!r}: it was not written by mlops-kit.")
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __iter__(self) -> Iterator[FileEntry]:
+        return map(entry_of, self._lines)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return FileList(self._lines[index])
+        return entry_of(self._lines[index])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileList) and self._lines == other._lines
+
+    __hash__ = None  # type: ignore[assignment]  # lists are compared, not looked up
+
+
+def path_of(line: bytes) -> str:
+    """The path of an entry's line, without reading the rest of it."""
+    # In canonical JSON nothing but the fixed-length digest and the size stands behind the path.
+    try:
+        start = line.index(b'"path":"') + 8 if line.startswith(b'{"composite"') else 9
+        raw = line[start : line.rindex(b'","sha256":"')]
+        return str(json.loads(b'"' + raw + b'"')) if b"\\" in raw else raw.decode()
+    except ValueError as exc:
+        raise IntegrityError(f"A line of a file list is not an entry: {line[:80]!r}") from exc
+
+
+def sha256_of(line: bytes) -> bytes:
+    """The digest of an entry's line, in hex."""
+    start = line.rindex(b'"sha256":"') + 10
+    return line[start : start + 64]
+
+
+def size_of(line: bytes) -> int:
+    """The size of an entry's line, in bytes."""
+    return int(line[line.rindex(b":") + 1 : -1])
+
+
+def entry_of(line: bytes) -> FileEntry:
+    """Raises:
+    IntegrityError: the line is not an entry.
+    """
+    try:
+        data = json.loads(line)
+        return FileEntry(**data)
+    except (ValueError, TypeError) as exc:
+        raise IntegrityError(f"A line of a file list is not an entry: {line[:80]!r}") from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +196,19 @@ def parse_commit(body: bytes, commit: str) -> Commit:
             f"Commit {commit} has format {data.get('format')}; this version reads format {FORMAT}.",
             hint="Upgrade mlops-kit.",
         )
-    return Commit(**data)
-
-
-def dump_files(files: Iterable[FileEntry]) -> bytes:
-    """The canonical file list: one JSON object a line, in the order of the paths."""
-    return b"".join(canonical_json(asdict(entry)) + b"\n" for entry in sorted(files))
+    try:
+        made = Commit(**data)
+    except TypeError as exc:
+        raise IntegrityError(f"The header of commit {commit} has other fields than format {FORMAT} has.") from exc
+    if made.id != commit:
+        raise IntegrityError(f"The header of commit {commit} is not in its canonical form.")
+    return made
 
 
 def compress(listing: bytes) -> bytes:
-    # No time stamp in the gzip header: the same list has to be the same bytes.
-    return gzip.compress(listing, mtime=0)
-
-
-def parse_files(compressed: bytes, commit: Commit) -> tuple[FileEntry, ...]:
-    """Read a file list back; refuses one whose digest is not the one the header names."""
-    try:
-        listing = gzip.decompress(compressed)
-    except (OSError, EOFError) as exc:
-        raise IntegrityError(f"The file list of commit {commit.id} cannot be unpacked: {exc}") from exc
-    if sha256_bytes(listing) != commit.file_list:
-        raise IntegrityError(f"The file list of commit {commit.id} was changed: its digest is not the header's.")
-    return tuple(FileEntry(**_object(line, f"commit {commit.id}")) for line in listing.splitlines())
+    """Gzip for what is stored; no time stamp in the header, so that the same list is the same bytes."""
+    # Level 1: digests do not compress, and at a million entries the higher levels take seconds for a few per cent.
+    return gzip.compress(listing, compresslevel=1, mtime=0)
 
 
 def _object(body: bytes, what: str) -> dict[str, Any]:

@@ -1,90 +1,180 @@
-"""Refs: names that point to a commit and move by compare-and-set, and how a name or short id becomes a commit."""
+"""How what people write becomes a commit: ``NAME@REVISION``, by the rules of git.
+
+A revision is a branch, a tag, a commit id or the unambiguous start of one (four digits or more; a name wins over the
+start of an id), and after it any number of ``^`` (the parent) and ``~N`` (N generations back). ``refs/main`` and
+``tags/v1`` are only ever the branch and the tag.
+"""
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
-from datetime import datetime
+from contextlib import suppress
+from difflib import get_close_matches
+from itertools import islice, pairwise
 
-from mlops_kit.errors import ConflictError, NotFoundError, UsageError
-from mlops_kit.naming import NAME_PATTERN, DatasetKeys
-from mlops_kit.objects import Store, canonical_json
+from botocore.exceptions import ClientError
 
-DEFAULT_REF = "main"
-_COMMIT_ID = re.compile(r"[0-9a-f]{4,64}")
+from mlops_kit.datasets.ancestry import ancestor, commit_ids
+from mlops_kit.datasets.listing import datasets
+from mlops_kit.datasets.pointers import (
+    COMMIT_ID,
+    DEFAULT_REF,
+    TAG_PATTERN,
+    Kind,
+    Ref,
+    all_names,
+    all_refs,
+    branches,
+    check_branch,
+    check_name,
+    check_tag,
+    move,
+    read,
+    tags,
+)
+from mlops_kit.datasets.read import exists, find_commit
+from mlops_kit.errors import IntegrityError, NotFoundError, UsageError
+from mlops_kit.objects import Store, each
 
+__all__ = [
+    "DEFAULT_REF",
+    "Ref",
+    "all_refs",
+    "branches",
+    "check_branch",
+    "check_name",
+    "check_tag",
+    "move",
+    "parse",
+    "read",
+    "resolve",
+    "tags",
+]
 
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """Where a ref points, with the ETag that a later move must still find."""
-
-    name: str
-    commit: str
-    etag: str
-
-
-def check_name(name: str, what: str = "data set") -> str:
-    if not NAME_PATTERN.fullmatch(name):
-        raise UsageError(f"{name!r} is not a {what} name: lower-case letters, digits and hyphens.")
-    return name
+_REVISION = re.compile(r"(?P<base>[^~^]+)(?P<steps>(?:~[0-9]{0,9}|\^)*)")
+_SHORT_ID = re.compile(r"[0-9a-fA-F]{4,63}")
+_PREFIXES: dict[str, Kind] = {"refs/": "branch", "tags/": "tag"}
+_SHOWN = 8
 
 
 def parse(text: str) -> tuple[str, str]:
-    """``NAME[@REF-or-commit]`` -> (name, ref or commit); without ``@`` it is the default ref."""
-    name, _, revision = text.partition("@")
+    """``NAME[@REVISION]`` -> (name, revision); without ``@`` it is the default branch.
+
+    Raises:
+        UsageError: not a data set's name, or nothing behind the ``@``: a variable that is not set must not mean main.
+    """
+    name, at, revision = text.partition("@")
+    if at and not revision:
+        raise UsageError(
+            f"{text!r} has no revision behind the @.", hint=f"Write {name} or {name}@{DEFAULT_REF} for the newest data."
+        )
     return check_name(name), revision or DEFAULT_REF
 
 
-def read(lake: Store, dataset: str, name: str) -> Ref | None:
-    found = lake.get_with_etag(DatasetKeys(dataset).ref(name))
-    if found is None:
-        return None
-    body, etag = found
-    return Ref(name, json.loads(body)["commit"], etag)
-
-
-def move(lake: Store, dataset: str, name: str, commit: str, seen: Ref | None, actor: str, now: datetime) -> None:
-    """Point the ref to ``commit``, if it still is where it was ``seen``.
-
-    Raises:
-        ConflictError: another writer moved it; the commit itself is stored and can be built upon.
-    """
-    body = canonical_json({"commit": commit, "by": actor, "time": now.isoformat(timespec="seconds")})
-    try:
-        lake.replace(DatasetKeys(dataset).ref(name), body, seen.etag if seen else None)
-    except ConflictError as exc:
-        raise ConflictError(
-            f"{dataset}@{name} was moved by somebody else while this commit was made.",
-            hint=f"See `mlops-kit dataset log {dataset}@{name}`, then commit again on top of it.",
-        ) from exc
-
-
 def resolve(lake: Store, dataset: str, revision: str) -> str:
-    """A ref's name, a commit id, or the unambiguous start of one -> the full commit id.
+    """A revision -> the full id of the commit.
 
     Raises:
-        NotFoundError: no such ref or commit.
-        UsageError: a short id that fits several commits.
+        NotFoundError: no such branch, tag or commit (the message lists those that there are), or no such ancestor.
+        UsageError: it can mean several commits (the message lists them), or is not a revision at all.
     """
-    if NAME_PATTERN.fullmatch(revision) and (ref := read(lake, dataset, revision)) is not None:
-        return ref.commit
-    keys = DatasetKeys(dataset)
-    if _COMMIT_ID.fullmatch(revision):
-        found = sorted(
-            key.removeprefix(keys.commits_prefix).removesuffix(".json")
-            for key in lake.keys(keys.commits_prefix + revision)
-            if key.endswith(".json")
+    written = _REVISION.fullmatch(revision)
+    if written is None:
+        raise UsageError(
+            f"{revision!r} is not a revision.",
+            hint="A branch, a tag or a commit id (or its start), and behind it any of ^ (parent) and ~N (N back).",
         )
+    commit = _base(lake, dataset, written["base"])
+    # "~" alone is one generation, as "^" is.
+    steps = sum(1 if step in "~^" else int(step[1:]) for step in re.findall(r"\^|~[0-9]*", written["steps"]))
+    return ancestor(lake, dataset, commit, steps) if steps else commit
+
+
+def _base(lake: Store, dataset: str, base: str) -> str:
+    if COMMIT_ID.fullmatch(base):
+        if exists(lake, dataset, base):
+            return base
+        raise _not_found(lake, dataset, base)
+    for prefix, kind in _PREFIXES.items():
+        if base.startswith(prefix) and TAG_PATTERN.fullmatch(base.removeprefix(prefix)):
+            ref = read(lake, dataset, base.removeprefix(prefix), kind)
+            if ref is None:
+                raise _not_found(lake, dataset, base)
+            return ref.commit
+    if TAG_PATTERN.fullmatch(base):
+        kinds: list[Kind] = ["branch", "tag"]
+        named = [ref for ref in each(lambda kind: read(lake, dataset, base, kind), kinds) if ref is not None]
+        if len(named) > 1:
+            raise UsageError(
+                f"{base!r} is both a branch and a tag of {dataset}: "
+                + ", ".join(f"{ref.full_name} is {ref.commit[:12]}" for ref in named)
+                + ".",
+                hint=f"Write {dataset}@{named[0].full_name} or {dataset}@{named[1].full_name}, and delete one of them.",
+            )
+        if named:
+            return named[0].commit
+    if _SHORT_ID.fullmatch(base):
+        found = commit_ids(lake, dataset, base.lower())
         if len(found) == 1:
             return found[0]
         if found:
-            raise UsageError(
-                f"{revision!r} is the start of {len(found)} commits of {dataset}: "
-                + ", ".join(commit[:16] for commit in found[:5]),
-                hint="Give more digits.",
-            )
-    raise NotFoundError(
-        f"{dataset} has no ref or commit {revision!r} in {lake.bucket}.",
-        hint=f"See `mlops-kit dataset log {dataset}`, or make one: `mlops-kit dataset commit {dataset} PATH -m …`.",
+            raise _ambiguous(lake, dataset, base, found)
+    raise _not_found(lake, dataset, base)
+
+
+def _ambiguous(lake: Store, dataset: str, start: str, found: list[str]) -> UsageError:
+    digits = max(12, *(_shared(one, other) + 1 for one, other in pairwise(sorted(found))))
+
+    def line(commit: str) -> str:
+        try:
+            header = find_commit(lake, dataset, commit)
+        except IntegrityError:
+            return f"  {commit[:digits]}  its header was changed"
+        about = f"{header.time}  {header.message.partition(chr(10))[0]}" if header else "deleted just now"
+        return f"  {commit[:digits]}  {about}"
+
+    lines = each(line, found[:_SHOWN])
+    if len(found) > _SHOWN:
+        lines.append(f"  and {len(found) - _SHOWN} more")
+    return UsageError(
+        "\n".join([f"{start!r} is the start of {len(found)} commits of {dataset}:", *lines]), hint="Give more digits."
     )
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two ids begin with alike."""
+    return next(at for at, (left, right) in enumerate(zip(one, other, strict=True)) if left != right)
+
+
+def _not_found(lake: Store, dataset: str, revision: str) -> NotFoundError:
+    """Says what there is instead, as far as the caller may know."""
+    names: list[tuple[str, Kind]] = []
+    known: list[str] = []
+    with suppress(ClientError):
+        names = all_names(lake, dataset)
+        if not names and not commit_ids(lake, dataset):
+            known = list(islice(datasets(lake), 200))
+            return NotFoundError(
+                f"There is no data set {dataset!r} in {lake.bucket}{_did_you_mean(dataset, known)}",
+                hint=f"Data sets: {_some(known)}."
+                if known
+                else f"There is none at all yet. Make one: `mlops-kit dataset commit {dataset} PATH -m …`.",
+            )
+    if revision.lower() == "head":
+        hint = f"A data set in a bucket has no HEAD; its default branch is {DEFAULT_REF}."
+    else:
+        listed = {kind: [name for name, its in names if its == kind] for kind in _PREFIXES.values()}
+        hint = f"Branches: {_some(listed['branch'])}. Tags: {_some(listed['tag'])}."
+        hint += f" Commits: `mlops-kit dataset log {dataset}`."
+    close = _did_you_mean(revision, [name for name, _ in names])
+    return NotFoundError(f"{dataset} has no branch, tag or commit {revision!r} in {lake.bucket}{close}", hint=hint)
+
+
+def _did_you_mean(what: str, names: list[str]) -> str:
+    close = get_close_matches(what.lower(), names, n=1)
+    return f". Did you mean {close[0]!r}?" if close else "."
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:20]) or "none"
+    return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown

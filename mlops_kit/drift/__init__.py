@@ -7,6 +7,6 @@ Two flows, each told by one module::
 
 :mod:`~mlops_kit.drift.statistics` and :mod:`~mlops_kit.drift.constraints` are the file formats,
 :mod:`~mlops_kit.drift.cells` is how values fall into buckets (the same SQL for baseline and traffic), and
-:mod:`~mlops_kit.drift.engine` is the only importer of DuckDB. What is measured is a pure function of counts, in
+:mod:`mlops_kit.tabular.engine` starts DuckDB. What is measured is a pure function of counts, in
 :mod:`~mlops_kit.drift.compare`: another measure is another function there.
 """

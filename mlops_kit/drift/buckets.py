@@ -14,9 +14,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.drift.cells import INTERVAL
-from mlops_kit.drift.engine import one_row
 from mlops_kit.drift.statistics import CategoryBucket, NumericBucket
 from mlops_kit.drift.tables import DATA, Column, aggregate
+from mlops_kit.tabular.engine import one_row
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlops_kit.drift.engine import text
 from mlops_kit.drift.statistics import Feature, Kll, Statistics
+from mlops_kit.tabular.engine import text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

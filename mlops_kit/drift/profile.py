@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from mlops_kit.drift.buckets import Moments, category_buckets, number_buckets
 from mlops_kit.drift.cells import no_number
-from mlops_kit.drift.engine import one_row, session
 from mlops_kit.drift.statistics import (
     NUMERIC,
     Categorical,
@@ -37,6 +36,7 @@ from mlops_kit.drift.statistics import (
 )
 from mlops_kit.drift.tables import DATA, RAW, Column, aggregate, load
 from mlops_kit.errors import UsageError
+from mlops_kit.tabular.engine import one_row, session
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

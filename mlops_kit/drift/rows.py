@@ -11,7 +11,7 @@ Source of the line format: SageMaker developer guide, "Capture data from real-ti
 
 from __future__ import annotations
 
-from mlops_kit.drift.engine import text
+from mlops_kit.tabular.engine import text
 
 MAX_LINE_BYTES = 64 * 1024**2
 """A real-time request has at most 25 MB; its line holds it in base64, and the answer as well."""

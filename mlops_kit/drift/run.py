@@ -13,11 +13,11 @@ from mlops_kit.config import Drift, Environment, Model
 from mlops_kit.drift.capture import CaptureStore, download
 from mlops_kit.drift.cells import request_cells
 from mlops_kit.drift.count import count
-from mlops_kit.drift.engine import session
 from mlops_kit.drift.publish import MetricSink, publish
 from mlops_kit.drift.report import DriftReport, judge
 from mlops_kit.drift.statistics import Statistics
 from mlops_kit.errors import UsageError
+from mlops_kit.tabular.engine import session
 
 
 @dataclass(frozen=True, slots=True)

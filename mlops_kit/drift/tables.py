@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.drift.cells import number
-from mlops_kit.drift.engine import identifier, one_row, reason, text
 from mlops_kit.errors import UsageError
+from mlops_kit.tabular.engine import identifier, one_row, reason, text
+from mlops_kit.tabular.reader import csv_scans, pointer
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -118,12 +119,8 @@ def _csv(connection: DuckDBPyConnection, files: list[Path]) -> list[Column]:
         if _header(path) != header:
             raise UsageError(f"{path} has other columns than {files[0]}.")
     columns = [Column(name, position, "VARCHAR") for position, name in enumerate(header)]
-    types = ", ".join(f"{column.id}: 'VARCHAR'" for column in columns)
-    connection.execute(
-        f"CREATE TABLE {RAW} AS FROM read_csv(?, header = true, auto_detect = false, delim = ',', quote = '\"', "
-        f"escape = '\"', columns = {{{types}}}, hive_partitioning = false)",
-        [_exact(files)],
-    )
+    for position, scan in enumerate(csv_scans(_exact(files), [column.id for column in columns])):
+        connection.execute(f"INSERT INTO {RAW} {scan}" if position else f"CREATE TABLE {RAW} AS {scan}")
     return columns
 
 
@@ -151,7 +148,7 @@ def _json_lines(connection: DuckDBPyConnection, files: list[Path]) -> list[Colum
     # The order of the first record, because the features of a request come in it; what only later ones have, by name.
     names = [*record, *sorted({key for (key,) in keys} - set(record))]
     columns = [Column(name, position, "VARCHAR") for position, name in enumerate(names)]
-    pointers = ", ".join(text("/" + name.replace("~", "~0").replace("/", "~1")) for name in names)
+    pointers = ", ".join(text(pointer(name)) for name in names)
     fields = ", ".join(f"fields[{column.position + 1}] AS {column.id}" for column in columns)
     connection.execute(
         f"CREATE TABLE {RAW} AS SELECT {fields or 'NULL'} FROM "

@@ -11,7 +11,11 @@ Buckets and what is in them::
                datasets/<name>/commits/<commit>.json                 commit header
                datasets/<name>/commits/<commit>.files.jsonl.gz       its file list
                datasets/<name>/refs/<ref>.json                       movable pointer
+               datasets/<name>/tags/<tag>.json                       pointer that never moves
                datasets/<name>/sagemaker/<commit>.manifest           SageMaker ManifestFile
+               datasets/<name>/checks/<commit>/<constraints>.json    result of a data test
+               datasets/<name>/imports/<source>.jsonl.gz             what an import of a prefix found
+               staging/<name>/…                                      an import that is under way
     artifacts  models/<model>/<sha256>/model.tar.gz                  + metrics.json, baseline/*.json
                training/<model>/source/<sha256>/sourcedir.tar.gz     code that versions were trained from
                training/<model>/pipeline/<sha256>/…                  what the stack uploads for the pipeline
@@ -41,6 +45,7 @@ from mlops_kit.naming.kinds import (
     SERVICE_ROLES,
     SHADOW_VARIANT,
     SHORT_HASH,
+    STAGING_PREFIX,
     VARIANT,
     AlarmKind,
     BucketKind,
@@ -79,6 +84,7 @@ __all__ = [
     "SERVICE_ROLES",
     "SHADOW_VARIANT",
     "SHORT_HASH",
+    "STAGING_PREFIX",
     "ServiceRole",
     "VARIANT",
     "check_lengths",

@@ -57,6 +57,9 @@ SHADOW_VARIANT = "shadow"
 
 SHORT_HASH = 12
 
+STAGING_PREFIX = "staging/"
+"""Lake: what imports of data sets copy to before they know its digest."""
+
 NETWORK_KEY = "environment/network.json"
 """Where the commands read which subnets and security groups jobs and endpoints get (artifacts bucket)."""
 

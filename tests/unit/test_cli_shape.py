@@ -125,4 +125,4 @@ def test_a_missing_extra_is_no_bug_and_says_what_to_install(
 
     monkeypatch.setattr(Session, "project", property(without))
     assert run(["env", "list"]) == 2
-    assert "pip install 'mlops-kit[drift]'" in capsys.readouterr().err
+    assert "pip install 'mlops-kit[data]'" in capsys.readouterr().err

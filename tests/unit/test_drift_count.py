@@ -12,7 +12,7 @@ import pytest
 
 from mlops_kit.drift.cells import Cells
 from mlops_kit.drift.count import Counts, count
-from mlops_kit.drift.engine import session
+from mlops_kit.tabular.engine import session
 
 TEN = datetime(2026, 11, 20, 10, tzinfo=UTC)
 SIZE = Cells("size", True, (1.0, 2.0), (), (1, 1, 1, 0))

@@ -10,11 +10,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mlops_kit.drift import buckets, engine
+from mlops_kit.drift import buckets
 from mlops_kit.drift.constraints import suggest
 from mlops_kit.drift.profile import profile
 from mlops_kit.drift.statistics import Feature, Statistics, dump, load_statistics
 from mlops_kit.errors import UsageError
+from mlops_kit.tabular import engine
 
 
 def write_csv(directory: Path, columns: dict[str, list[object]], name: str = "table.csv") -> Path:
@@ -237,3 +238,10 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     columns: dict[str, list[object]] = {"x": list(range(50)), "s": ["ü"] * 50, "c": [1] * 50, "u": [""] * 50}
     statistics = profile(write_csv(tmp_path, columns))
     assert load_statistics(dump(statistics), "statistics.json") == statistics
+
+
+def test_a_quote_that_is_never_closed_is_found_in_one_of_many_files(tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"{number:02}.csv").write_text("x\n1\n2\n" if number != 7 else 'x\n1\n"2\n')
+    with pytest.raises(UsageError, match=r"unterminated quote.*07\.csv"):
+        profile(tmp_path)

@@ -238,4 +238,4 @@ def test_without_duckdb_the_message_says_what_to_install(
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(UsageError, match="not installed") as caught:
         measure(request(), statistics, [])
-    assert caught.value.hint == "pip install 'mlops-kit[drift]'"
+    assert caught.value.hint == "pip install 'mlops-kit[data]'"

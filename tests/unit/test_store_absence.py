@@ -2,67 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from botocore.exceptions import ClientError
 
 from mlops_kit.objects import Store
+from tests.s3 import Fault, LoopbackS3
+
+KEY = "datasets/a/refs/b.json"
 
 
-def refusal(operation: str, code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": ""}}, operation)
+@pytest.fixture
+def lake(s3: LoopbackS3, lake: Store) -> Store:
+    """For a caller who may list below ``datasets/``, and is refused each read; S3 gives HEAD the bare status."""
+    s3.faults += [
+        Fault("denied", operation="GetObject", times=None),
+        Fault("denied", operation="HeadObject", times=None),
+        Fault(
+            "denied",
+            operation="ListObjectsV2",
+            times=None,
+            when=lambda request: not request.query["prefix"].startswith("datasets/"),
+        ),
+    ]
+    return lake
 
 
-class Bucket:
-    """S3 for a caller who may list below ``readable``, and is refused each read; S3 gives HEAD the bare status."""
-
-    def __init__(self, keys: list[str], readable: str, code: str = "AccessDenied") -> None:
-        self.held, self.readable, self.code = keys, readable, code
-
-    def get_object(self, **arguments: Any) -> Any:
-        raise refusal("GetObject", self.code)
-
-    def head_object(self, **arguments: Any) -> Any:
-        raise refusal("HeadObject", "403" if self.code == "AccessDenied" else self.code)
-
-    def get_paginator(self, name: str) -> Bucket:
-        assert name == "list_objects_v2"
-        return self
-
-    def paginate(self, *, Prefix: str, **arguments: Any) -> Iterator[dict[str, Any]]:  # noqa: N803 - boto3's name
-        if not Prefix.startswith(self.readable):
-            raise refusal("ListObjectsV2", "AccessDenied")
-        yield {"Contents": [{"Key": key} for key in sorted(self.held) if key.startswith(Prefix)]}
+def test_refused_and_not_listed_is_absent(lake: Store) -> None:
+    assert lake.get(KEY) is None
+    assert lake.head(KEY) is None
+    lake.put_new(f"{KEY}.old", b"")
+    assert lake.get(KEY) is None
+    assert lake.head(KEY) is None
 
 
-def store(*keys: str, readable: str = "datasets/", code: str = "AccessDenied") -> Store:
-    s3: Any = Bucket(list(keys), readable, code)
-    return Store(s3, "lake", "111111111111")
-
-
-def test_refused_and_not_listed_is_absent() -> None:
-    assert store().get("datasets/a/refs/b.json") is None
-    assert store().head("datasets/a/refs/b.json") is None
-    assert store("datasets/a/refs/b.json.old").get("datasets/a/refs/b.json") is None
-
-
-def test_refused_and_listed_is_refused() -> None:
-    held = store("datasets/a/refs/b.json")
-    for read in (held.get, held.head):
+def test_refused_and_listed_is_refused(lake: Store) -> None:
+    lake.put_new(KEY, b"")
+    for read in (lake.get, lake.head):
         with pytest.raises(ClientError, match=r"AccessDenied|403"):
-            read("datasets/a/refs/b.json")
+            read(KEY)
 
 
-def test_refused_both_ways_is_refused() -> None:
-    for read in (store().get, store().head):
+def test_refused_both_ways_is_refused(lake: Store) -> None:
+    for read in (lake.get, lake.head):
         with pytest.raises(ClientError, match=r"GetObject|HeadObject"):
             read("raw/a.csv")
 
 
-def test_nothing_else_is_taken_for_absent() -> None:
-    broken = store(code="SlowDown")
-    for read in (broken.get, broken.head):
-        with pytest.raises(ClientError, match="SlowDown"):
-            read("datasets/a/refs/b.json")
+@pytest.mark.parametrize(
+    ("kind", "code"), [("503", "SlowDown|503"), ("500", "InternalError|500"), ("expired", "Exp|400")]
+)
+def test_nothing_else_is_taken_for_absent(s3: LoopbackS3, lake: Store, kind: str, code: str) -> None:
+    s3.faults[:] = [Fault(kind, times=None)]  # type: ignore[arg-type]
+    for read in (lake.get, lake.head):
+        with pytest.raises(ClientError, match=code):
+            read(KEY)

@@ -8,6 +8,7 @@ CopySourceIfMatch, CopySourceIfNoneMatch    412 when the source is not as demand
 (parts) are ignored
 a requested checksum is answered in a       in the result, where the API has it
 malformed header
+a copied part's checksum is not answered    in the result, if the upload has an algorithm
 ==========================================  ===========================================================================
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 
 from moto.s3.exceptions import PreconditionFailed, S3ClientError
 from moto.s3.responses import S3Response
+from moto.s3.utils import compute_checksum
 
 from mlops_kit.local.overlay import guard, s3_requests
 from mlops_kit.local.overlay.s3_requests import S3Request
@@ -30,7 +32,23 @@ def install() -> None:
         headers.pop("Checksum", None)  # a dict in place of a header's value; the body has the checksum
         return status, headers, body
 
+    copy_part = guard.original(S3Response, "upload_part_copy", "self")
+
+    def upload_part_copy(self: Any) -> Any:
+        status, headers, body = copy_part(self)
+        bucket = self.backend.get_bucket(self.bucket_name)
+        upload = bucket.multiparts.get(self._get_param("uploadId"))
+        algorithm = upload.metadata.get("x-amz-checksum-algorithm") if upload is not None and status == 200 else None
+        if algorithm:
+            part = upload.parts[self._get_int_param("partNumber")]
+            checksum = compute_checksum(part.value, algorithm=algorithm).decode()
+            name = f"Checksum{algorithm}"
+            body = body.replace("</CopyPartResult>", f"<{name}>{checksum}</{name}></CopyPartResult>")
+            headers["content-length"] = str(len(body.encode()))
+        return status, headers, body
+
     guard.replace(S3Response, "copy_object", copy_object)
+    guard.replace(S3Response, "upload_part_copy", upload_part_copy)
     s3_requests.register(check_preconditions)
 
 

@@ -1,0 +1,51 @@
+"""``mlops-kit dataset tag``."""
+
+from __future__ import annotations
+
+import click
+
+from mlops_kit.cli import options
+from mlops_kit.cli.dataset.branch import listed, made
+from mlops_kit.cli.session import Session, now, tell
+from mlops_kit.datasets import pointers, refs
+from mlops_kit.datasets import tag as verb
+from mlops_kit.errors import UsageError
+
+
+@click.command()
+@click.argument("name")
+@click.argument("tag", required=False)
+@click.argument("revision", default=refs.DEFAULT_REF)
+@click.option("--delete", is_flag=True, help="Delete the tag. Its commit stays as long as something leads to it.")
+@click.option("--force", is_flag=True, help="With --delete: even if what it points to cannot be read.")
+@options.first_stage
+@options.as_json
+@options.cloud
+def command(
+    session: Session,
+    name: str,
+    tag: str | None,
+    revision: str,
+    delete: bool,
+    force: bool,
+    environment: str | None,
+    as_json: bool,
+) -> None:
+    """List, create or delete tags.
+
+    Without TAG they are listed; with it, one is made at REVISION (default: main). A tag never moves.
+    """
+    pointers.check_name(name)
+    cloud = session.cloud(session.environment(environment))
+    lake = cloud.store("lake")
+    if tag is None:
+        if delete:
+            raise UsageError("Which tag is to be deleted?", hint="mlops-kit dataset tag NAME TAG --delete")
+        listed(pointers.tags(lake, name), as_json)
+    elif delete:
+        was = verb.delete(lake, name, tag, force=force)
+        tell(f"deleted {tag}, which was {was[:12] if was else 'nothing readable'}")
+    else:
+        commit = refs.resolve(lake, name, revision)
+        verb.create(lake, name, tag, commit, actor=cloud.actor, now=now())
+        made(name, tag, commit, as_json)
