@@ -3,9 +3,10 @@
 =================  =================================================================================================
 role               may
 =================  =================================================================================================
-data-scientist     read data, models, logs and metrics, ask endpoints; in the first stage also commit data, train,
-                   store what was trained (create-only), register versions
-promoter           all of that in every stage; promote from the stage before, release, roll back, record it
+data-scientist     read data, models, logs and metrics, ask endpoints; in the first stage also import, commit, branch
+                   and tag data, train, store what was trained (create-only), register versions
+promoter           all of that in every stage; promote from the stage before, release, roll back, record it; collect
+                   garbage of data sets
 approver           read models and releases of its stage, and record approvals
 auditor            read releases, approvals, settings, alarms and logs; no data and no models; write nothing
 =================  =================================================================================================
@@ -100,8 +101,7 @@ def _documents(
         "promoter": {
             "storage": [
                 *permissions.read_data(names),
-                *permissions.write_data(names),
-                *permissions.write_models(names),
+                *permissions.write_data(names, promotes=True),
                 permissions.record_releases(names),
                 permissions.leave_approvals_alone(names),
                 *policies.use_key(names, key_arn),
@@ -109,8 +109,7 @@ def _documents(
             "sagemaker": [
                 *look,
                 *permissions.train(names, models, network),
-                *permissions.register(names),
-                permissions.approve_versions(names),
+                *permissions.register(names, approves=True),
                 *permissions.release(names, models, key_arn),
                 permissions.publish(releases=True),
             ],

@@ -9,7 +9,10 @@ from mlops_kit.cli.lazy import LazyGroup
 
 COMMANDS = {
     "env": ("mlops_kit.cli.env", "List, show, compare and check the environment files."),
-    "dataset": ("mlops_kit.cli.dataset", "Commit data, see its history, check it out."),
+    "dataset": (
+        "mlops_kit.cli.dataset",
+        "Version data like code: commit, compare, check out, test, repair.",
+    ),
     "train": ("mlops_kit.cli.train", "Train a model on a data commit and register the version."),
     "model": ("mlops_kit.cli.model", "List the registered versions of a model."),
     "promote": ("mlops_kit.cli.promote", "Move a model version or a data commit to the next environment."),
