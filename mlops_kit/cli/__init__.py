@@ -39,8 +39,8 @@ COMMANDS = {
 def cli(ctx: click.Context, project: str | None, traceback: bool) -> None:
     """Run an MLOps platform on AWS: version data, train, promote between environments, watch, roll back.
 
-    Exit codes: 0 done; 1 unexpected; 2 usage or configuration; 3 refused by a gate; 4 conflict; 5 deployment failed and
-    was rolled back; 6 wrong account, region or permission; 7 integrity failure.
+    Exit codes: 0 done; 1 unexpected; 2 usage or configuration; 3 refused by a gate or a data test; 4 conflict; 5
+    deployment failed and was rolled back; 6 wrong account, region or permission; 7 integrity failure.
     """
     ctx.obj = project
 

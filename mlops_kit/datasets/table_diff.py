@@ -67,7 +67,7 @@ def _table_diff(
                 local.parent.mkdir()
                 sides[side].append(local)
                 items.append((entry, str(local)))
-        fetch(lake, dataset, items, cache=None, at_once=len(items), progress=progress)
+        fetch(lake, dataset, items, cache=None, at_once=len(items), progress=progress, what="fetch")
         change: Literal["added", "removed", "changed"]
         change = "added" if old is None else "removed" if new is None else "changed"
         try:
