@@ -5,8 +5,9 @@ role               may
 =================  =================================================================================================
 data-scientist     read data, models, logs and metrics, ask endpoints; in the first stage also commit data, train,
                    store what was trained (create-only), register versions
-promoter           all of that in every stage; promote from the stage before, release, roll back, record it
-approver           read models and releases of its stage, and record approvals
+promoter           all of that in every stage; promote from the stage before, release, roll back, record it;
+                   sign versions, where that is configured, and verify signatures of earlier stages
+approver           read models and releases of its stage, see the versions of the stage before, and record approvals
 auditor            read releases, approvals, settings, alarms and logs; no data and no models; write nothing
 =================  =================================================================================================
 
@@ -20,7 +21,7 @@ exception: the models' limits are in the policy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from mlops_kit.config import Environment, Model
 from mlops_kit.naming import PersonRole
@@ -32,7 +33,7 @@ from stacks.policies import Statement, allow
 SESSION_SECONDS = 3600
 """An hour: commands refresh their credentials by themselves."""
 
-Documents = Mapping[str, Sequence[Statement]]
+Documents = dict[str, Sequence[Statement]]
 
 
 class People(Construct):
@@ -48,10 +49,14 @@ class People(Construct):
         source: Environment | None,
         key_arn: str,
         network: Network,
+        signing_key: str | None,
+        signers: Sequence[Environment],
     ) -> None:
+        """``signing_key``: what versions are signed with here; ``signers``: earlier stages that sign."""
         super().__init__(scope, id_)
         access = environment.access
         documents = _documents(environment, models, source, key_arn, network)
+        documents["promoter"]["signing"] = permissions.signing(signing_key, signers)
         trusted: dict[PersonRole, Sequence[str]] = {
             "promoter": environment.operators,
             "data-scientist": access.data_scientists,
@@ -79,6 +84,8 @@ class People(Construct):
         )
         for name, statements in documents.items():
             if statements:
+                if kind == "promoter":
+                    statements = policies.merged(statements)
                 IamRolePolicy(scope, name, name=name, role=role.id, policy=policies.document(*statements))
         return role.arn
 
@@ -102,6 +109,7 @@ def _documents(
                 *permissions.read_data(names),
                 *permissions.write_data(names),
                 *permissions.write_models(names),
+                *permissions.hold_locks(names),
                 permissions.record_releases(names),
                 permissions.leave_approvals_alone(names),
                 *policies.use_key(names, key_arn),
@@ -130,6 +138,7 @@ def _documents(
                 decrypt,
                 permissions.encrypt_records(names, key_arn),
             ],
+            "source": permissions.see_source_versions(source.names) if source else [],
         },
         "auditor": {"audit": [*permissions.read_ledger(names), *look, decrypt]},
     }

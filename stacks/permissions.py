@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlops_kit.config import Model
-from mlops_kit.naming import DRIFT_NAMESPACE, QUALITY_NAMESPACE, RELEASES_NAMESPACE, STAGING_PREFIX, EnvironmentNames
+from mlops_kit.config import Environment, Model
+from mlops_kit.naming import (
+    DRIFT_NAMESPACE,
+    LOCKS_PREFIX,
+    QUALITY_NAMESPACE,
+    RELEASES_NAMESPACE,
+    STAGING_PREFIX,
+    EnvironmentNames,
+)
 from stacks import policies
 from stacks.network import Network
 from stacks.policies import Statement, allow
@@ -93,6 +100,22 @@ def write_models(names: EnvironmentNames) -> list[Statement]:
             ["s3:DeleteObjectVersion"],
             [f"{lake}/datasets/*", f"{artifacts}/models/*"],
         ),
+        {  # which version an artifact is, is said once; parts of large uploads carry no such header, and it has none
+            "Sid": "NameVersionsOnce",
+            "Effect": "Deny",
+            "Action": "s3:PutObject",
+            "Resource": f"{artifacts}/models/*/package.json",
+            "Condition": {"Null": {"s3:if-none-match": "true"}},
+        },
+    ]
+
+
+def hold_locks(names: EnvironmentNames) -> list[Statement]:
+    """Say who is releasing, as long as it lasts; a lock is taken away for good, so that no older one comes back."""
+    locks = f"{names.bucket_arn('artifacts')}/{LOCKS_PREFIX}*"
+    return [
+        allow("HoldLocks", ["s3:PutObject"], locks),
+        allow("ReleaseLocks", ["s3:DeleteObjectVersion"], locks),
     ]
 
 
@@ -101,7 +124,7 @@ def _create_only(sid: str, resource: str) -> Statement:
 
 
 def record_releases(names: EnvironmentNames) -> Statement:
-    """Create only: an event is never replaced."""
+    """Create only: neither an event nor a plan is ever replaced."""
     return _create_only("AppendToLedger", f"{names.bucket_arn('ledger')}/*")
 
 
@@ -266,9 +289,26 @@ def release(names: EnvironmentNames, models: Sequence[Model], key_arn: str) -> l
     return found
 
 
+def signing(key_arn: str | None, signers: Sequence[Environment]) -> list[Statement]:
+    """Sign with the environment's own key, and verify what earlier stages signed."""
+    found = []
+    if key_arn is not None:
+        found.append(allow("SignVersions", ["kms:GetPublicKey", "kms:Sign", "kms:Verify"], key_arn))
+    # AWS invents a key's id; the keys' own policies say which of the account's keys this reaches.
+    keys = [(signer.signing and signer.signing.key) or signer.names.arn("kms", "key/*") for signer in signers]
+    if keys:
+        found.append(allow("VerifyVersions", ["kms:GetPublicKey", "kms:Verify"], keys))
+    return found
+
+
 def publish(*, releases: bool = False) -> Statement:
     """The kit's own metrics: drift and quality, and with ``releases`` how releases went."""
     return policies.put_metrics(DRIFT_NAMESPACE, QUALITY_NAMESPACE, *([RELEASES_NAMESPACE] if releases else []))
+
+
+def see_source_versions(source: EnvironmentNames) -> list[Statement]:
+    """Which artifact a version of the stage before is: what an approver binds an approval to."""
+    return [allow("ReadSourceVersions", READ_PACKAGES, _sagemaker(source, "model-package", "model-package-group"))]
 
 
 def read_source(source: EnvironmentNames) -> list[Statement]:
@@ -277,7 +317,7 @@ def read_source(source: EnvironmentNames) -> list[Statement]:
     return [
         allow("FindSourceObjects", policies.LIST_BUCKET, [lake, artifacts]),
         allow("ReadSourceObjects", policies.READ_OBJECTS, [f"{lake}/datasets/*", f"{artifacts}/models/*"]),
-        allow("ReadSourceVersions", READ_PACKAGES, _sagemaker(source, "model-package", "model-package-group")),
+        *see_source_versions(source),
         allow(  # AWS invents the key's id; the key's own policy says which of the account's keys this reaches
             "DecryptSourceObjects",
             ["kms:Decrypt"],

@@ -92,7 +92,7 @@ class Demo:
         self._command("drift", "baseline", version)
 
         self._title("A gate that blocks, then the promotion through staging to production")
-        self._command("promote", "model", version, "--to", "staging", expect=3)
+        self._command("promote", "model", version, "--to", "staging", "--without-data", expect=3)
         self._claim(True, "a model may not enter staging before its data (exit code 3)")
         self._promote(version, "staging")
         self._promote(version, "production")

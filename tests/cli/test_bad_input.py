@@ -103,7 +103,11 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(cloud: Cli) -> None:
     assert plan["from"] == "staging"
     assert {gate["gate"] for gate in plan["gates"]} == {
         "stage order",
+        "no downgrade",
         "data present",
+        "lineage",
+        "digests",
+        "image",
         "metric accuracy",
         "metric recall",
     }

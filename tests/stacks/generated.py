@@ -84,6 +84,7 @@ ENVIRONMENT = st.fixed_dictionaries(
         "storage": STORAGE,
         "retention": RETENTION,
         "off_hours": st.just({"stop": "cron(0 19 ? * MON-FRI *)", "start": "cron(0 7 ? * MON-FRI *)"}),
+        "signing": st.sampled_from([{}, {"key": "arn:aws:kms:us-east-1:999999999999:key/0a1b2c3d"}]),
     },
 )
 
