@@ -19,6 +19,7 @@ from mlops_kit.config import Environment, Model, Project
 from mlops_kit.errors import IntegrityError, NotFoundError
 from mlops_kit.lineage import data
 from mlops_kit.lineage.graph import Drawing, Graph, Node, facts
+from mlops_kit.lineage.refusals import refusal
 from mlops_kit.naming import ModelNames
 from mlops_kit.objects import Store
 from mlops_kit.promotion.events import Event, Release
@@ -114,7 +115,7 @@ def release_node(names: ModelNames, release: Release, event: Event) -> Node:
     return Node(
         f"{names.endpoint}/{release.id}",
         "release",
-        f"{release.id} of {release.version} at {event.time} by {event.actor.rsplit('/', 1)[-1]}",
+        f"{release.id} (version {release.version}) at {event.time} by {event.actor.rsplit('/', 1)[-1]}",
         facts(
             config=release.config,
             event=event.seq,
@@ -201,9 +202,10 @@ def _name(stage: Environment | None) -> str:
 def _stage_of(project: Project, model: str, arn: str) -> tuple[Environment | None, int]:
     """Whose package an ARN is; 0 where it is nobody's."""
     group, _, number = arn.rpartition("/")
-    for stage in project.stages:
-        if stage.names.model(model).package_arn(number) == f"{group}/{number}" and number.isdecimal():
-            return stage, int(number)
+    if number.isascii() and number.isdecimal() and len(number) < 10:
+        for stage in project.stages:
+            if stage.names.model(model).package_arn(number) == f"{group}/{number}":
+                return stage, int(number)
     return None, 0
 
 
@@ -218,10 +220,7 @@ def _read_source(
     except NotFoundError:
         return f"not registered in {stage.name} any more"
     except ClientError as exc:
-        code = exc.response.get("Error", {}).get("Code", "")
-        if code not in {"AccessDenied", "AccessDeniedException"}:
-            raise
-        return f"the role in {reader.environment.name} may not read {stage.name} ({code})"
+        return f"the role in {reader.environment.name} may not read {stage.name} ({refusal(exc)})"
     except IntegrityError as exc:
         return exc.message
 

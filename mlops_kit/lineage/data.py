@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import Final
+
+from botocore.exceptions import ClientError
 
 from mlops_kit.datasets.read import find_commit, read_files
 from mlops_kit.datasets.records import Commit, FileEntry
 from mlops_kit.errors import MlopsKitError
 from mlops_kit.lineage.graph import Drawing, Node, facts
+from mlops_kit.lineage.refusals import refusal
 from mlops_kit.naming import DatasetKeys
 from mlops_kit.objects import Store
 from mlops_kit.quality import record
@@ -18,7 +22,12 @@ FIRST_FILES: Final = 5
 
 def draw(drawing: Drawing, lake: Store, dataset: str, commit: str, *, below: Node, files: int | None) -> None:
     """The commit and what there is to say about it. ``files``: how many are named; None: all."""
-    header = find_commit(lake, dataset, commit)
+    try:
+        header = find_commit(lake, dataset, commit)
+    except ClientError as exc:
+        unread = replace(commit_node(lake, dataset, commit, None), note=f"this role may not read it ({refusal(exc)})")
+        drawing.add(unread, below=below, relation="trained on")
+        return
     node = drawing.add(commit_node(lake, dataset, commit, header), below=below, relation="trained on")
     if header is None:
         return

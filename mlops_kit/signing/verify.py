@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ def verify_signature(store: Store, names: ModelNames, sha256: str, keys: Sequenc
     Reads the signature from ``store``, which may be another environment's bucket. That the artifact has its digest is
     somebody else's to verify.
     """
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
+        return _refused("the version does not say which artifact it is: its metadata has no artifact_sha256")
     if not keys:
         return _refused("no key is trusted here: no environment up to this one has `signing`")
     try:

@@ -24,8 +24,8 @@ from tests.faults_promotion.state import State, differences, state_of
 from tests.faults_promotion.watch import EVENT, Watch
 from tests.s3 import Call
 
-CONFLICT, ROLLED_BACK = 4, 5
-"""Exit codes of a command: somebody else was at it; its deployment was rolled back."""
+USAGE, CONFLICT, ROLLED_BACK = 2, 4, 5
+"""Exit codes of a command: there is nothing to do; somebody else was at it; its deployment was rolled back."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -177,7 +177,9 @@ class Sweep:
         self._begin_anew()
         self.worker.begin(self.action.arguments, count)
         statuses = Counter(self.worker.ended())
-        problems = [] if set(statuses) <= {0, CONFLICT} and statuses[0] else [f"they ended with {dict(statuses)}"]
+        end = ROLLED_BACK if self.action.alarm else 0
+        allowed = {end, CONFLICT, *([USAGE] if self.action.settled else [])}
+        problems = [] if set(statuses) <= allowed and statuses[end] else [f"they ended with {dict(statuses)}"]
         self.outcome.crowds += 1
         self._finish(f"{count} at once", problems)
 
@@ -220,7 +222,7 @@ class Sweep:
         return [] if endpoint.config == self.incumbent else [f"not the incumbent runs, but {endpoint.config}"]
 
     def _state(self) -> State:
-        """Where a deployment failed, without the updates and the ledger, which it may not have got to; its successes."""
+        """Where a deployment failed, without the updates and the ledger, as it may not have got to them."""
         found = state_of(self.world.aws)
         if not self.action.alarm:
             return found

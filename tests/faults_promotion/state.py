@@ -16,8 +16,8 @@ from tests.aws.server import LoopbackAws
 State = dict[str, dict[str, Any]]
 """Kind of thing -> its name -> what it is.
 
-Of an object that is the digests of all its versions, newest first; of an endpoint what it runs, and every update that it
-was told to make.
+Of an object that is the digests of all its versions, newest first; of an endpoint what it runs, and every update that
+it was told to make.
 """
 
 OF_AWS = frozenset({"CreationTime", "LastModifiedTime", "CreationDate", "LastModificationDate"})

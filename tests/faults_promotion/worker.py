@@ -34,6 +34,7 @@ from botocore.session import Session  # noqa: E402
 from mlops_kit import aws  # noqa: E402
 from mlops_kit.cli import COMMANDS, session  # noqa: E402
 from mlops_kit.cli.run import run  # noqa: E402
+from mlops_kit.errors import MlopsKitError  # noqa: E402
 from tests.aws.world import NOW  # noqa: E402
 
 READ_TIMEOUT = 0.5
@@ -73,7 +74,11 @@ def main() -> None:
 def _fork(arguments: list[str]) -> int:
     child = os.fork()
     if child == 0:
-        os._exit(_run(arguments)["code"])
+        done = _run(arguments)
+        if done["code"] == MlopsKitError.exit_code:  # one that nobody expects
+            sys.stderr.write(done["err"])
+            sys.stderr.flush()
+        os._exit(done["code"])
     return child
 
 

@@ -31,7 +31,7 @@ from mlops_kit.quality import record
 from mlops_kit.quality.results import Report, Result
 from mlops_kit.registry import Lineage
 from tests import commits
-from tests.s3 import LoopbackS3
+from tests.s3 import Fault, LoopbackS3
 from tests.stores import store_of
 
 STAGES = {"dev": "111111111111", "staging": "222222222222", "production": "333333333333"}
@@ -294,6 +294,17 @@ def test_trouble_is_not_taken_for_a_refusal(world: World, monkeypatch: pytest.Mo
         backward.of_version(world.reader(), world.model(), 1)
 
 
+def test_a_lake_that_may_not_be_read(world: World, s3: LoopbackS3) -> None:
+    key = DatasetKeys("pets").commit(world.commit.id)
+    s3.faults.append(Fault("denied", times=None, when=lambda request: request.key == key))
+    (data,) = backward.of_version(world.reader(), world.model(), 1).of("data")
+    assert data.note == "this role may not read it (AccessDenied)"
+    assert data.label == f"pets@{world.commit.id[:12]}"
+    s3.faults[:] = [Fault("expired", times=None, when=lambda request: request.key == key)]
+    with pytest.raises(ClientError):
+        backward.of_version(world.reader(), world.model(), 1)
+
+
 def test_a_version_that_is_gone_from_the_stage_before(world: World) -> None:
     del world.sagemaker.packages[world.arns["staging"]]
     graph = backward.of_version(world.reader(), world.model(), 1)
@@ -470,7 +481,7 @@ def test_the_tree(world: World) -> None:
     world.sagemaker.hidden = (STAGES["dev"],)
     lines = [line.rstrip() for line in shown(backward.of_serving(world.reader(), world.model())).splitlines()]
     assert lines[0] == "endpoint acme-production-churn (InService)"
-    assert lines[1].endswith("runs release r1 of 1 at 2026-03-01T00:00:00+00:00 by alice")
+    assert lines[1].endswith("runs release r1 (version 1) at 2026-03-01T00:00:00+00:00 by alice")
     assert any("may not read dev" in line for line in lines)
     assert lines[-2].endswith("holds files 3 more files")
     assert len(lines) == 17

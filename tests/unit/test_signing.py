@@ -173,6 +173,11 @@ def test_a_missing_signature(store: Store, key: SigningKey) -> None:
     assert "is not signed" in found.reason
 
 
+@pytest.mark.parametrize("digest", ["", "x", "A" * 64, "0" * 63, "../" * 20, "é" * 64])
+def test_a_version_without_a_digest(store: Store, key: SigningKey, digest: str) -> None:
+    assert "which artifact" in verify_signature(store, NAMES, digest, [key]).reason
+
+
 def test_nobody_is_trusted(store: Store, key: SigningKey) -> None:
     sign(store, NAMES, SHA, key)
     assert "no key is trusted" in verify_signature(store, NAMES, SHA, []).reason
