@@ -238,6 +238,8 @@ _TABLE: dict[str, tuple[type[MlopsKitError], str]] = {
         ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"),
         (AccessError, "The credentials have expired. Log in again."),
     ),
+    # To HEAD, S3 answers with a status and no reason; of the reasons for this one, an expired token is the usual one.
+    "400": (AccessError, "S3 gives no reason here; as a rule, the credentials have expired. Log in again."),
     **dict.fromkeys(
         ("InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch", "UnrecognizedClientException"),
         (AccessError, "AWS does not know these credentials. Check the profile or the keys."),

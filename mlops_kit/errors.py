@@ -6,7 +6,7 @@
     ├── UsageError                2  wrong arguments, or something that has to run first is not running
     │   ├── ConfigError           2  environments/*.yaml: every problem at once, each with file and line
     │   └── NotFoundError         2  an environment, model, version, data set or commit that does not exist
-    ├── GateError                 3  a gate refused the promotion
+    ├── GateError                 3  a gate refused the promotion, or a data test the data
     ├── ConflictError             4  somebody else wrote first, or holds the lock
     ├── DeploymentError           5  the deployment failed and the endpoint was rolled back
     ├── AccessError               6  wrong account, region or permission
@@ -70,7 +70,7 @@ class ConfigError(UsageError):
 
 
 class GateError(MlopsKitError):
-    """A gate said no. Nothing was written."""
+    """A gate, or a data test, said no. Nothing was written."""
 
     exit_code = 3
 

@@ -132,6 +132,8 @@ def statements(names: EnvironmentNames, *, signing: bool = False) -> list[Statem
             ],
         ),
         allow("PassRoles", ["iam:PassRole"], names.iam_arn(f"role/{names.prefix}-*")),
+        allow("ObserveSource", ["sts:AssumeRole"], f"arn:{partition}:iam::*:role/{project}-*-auditor"),
+        allow("SeeBudgets", ["budgets:ViewBudget"], f"arn:{partition}:budgets::*:budget/{project}-*"),
         *(
             allow(
                 f"Service{policies.sid(service)}",

@@ -3,7 +3,7 @@
 =========  ======================================  =====================================================
 bucket     holds                                   expires
 =========  ======================================  =====================================================
-lake       raw data, data commits                  replaced and deleted versions, after noncurrent_days
+lake       raw data, data sets, batch predictions  replaced and deleted versions, after noncurrent_days
 artifacts  models, training source and output      replaced and deleted versions, after noncurrent_days
 capture    requests and answers of the endpoints   everything, after capture_days
 ledger     release events, object-locked           nothing
@@ -11,7 +11,8 @@ logs       access logs of the other four           everything, after logs_days
 =========  ======================================  =====================================================
 
 What is pinned (data commits, released artifacts) is always the current version of its key, so that expiring the other
-versions can never delete it.
+versions can never delete it. What somebody deletes or overwrites by mistake can be made current again until then. Only
+what imports leave below ``staging/`` of the lake expires within days.
 
 Encryption is SSE-KMS with the environment's key, and a bucket key so that KMS is not asked for every object. Only the
 logs bucket has SSE-S3: S3 does not deliver access logs to a bucket whose default encryption is SSE-KMS.

@@ -120,6 +120,7 @@ class EnvironmentStack(TerraformStack):
             network=self._network,
             signing_key=self._signing_key(),
             signers=[signer for signer in project.signers(environment) if signer != environment],
+            readers=readers,
         )
         EnvironmentDashboard(self, "dashboard", environment=environment, models=models)
         Spending(self, "cost", environment=environment)

@@ -3,10 +3,10 @@
 =================  =================================================================================================
 role               may
 =================  =================================================================================================
-data-scientist     read data, models, logs and metrics, ask endpoints; in the first stage also commit data, train,
-                   store what was trained (create-only), register versions
-promoter           all of that in every stage; promote from the stage before, release, roll back, record it;
-                   sign versions, where that is configured, and verify signatures of earlier stages
+data-scientist     read data, models, logs and metrics, ask endpoints; in the first stage also import, commit, branch
+                   and tag data, train, store what was trained (create-only), register versions
+promoter           all of that in every stage; promote from the stage before, release, roll back, record it; collect
+                   garbage of data sets; sign versions, where that is configured, and verify signatures
 approver           read models and releases of its stage, see the versions of the stage before, and record approvals
 auditor            read releases, approvals, settings, alarms and logs; no data and no models; write nothing
 =================  =================================================================================================
@@ -51,12 +51,17 @@ class People(Construct):
         network: Network,
         signing_key: str | None,
         signers: Sequence[Environment],
+        readers: Sequence[Environment],
     ) -> None:
-        """``signing_key``: what versions are signed with here; ``signers``: earlier stages that sign."""
+        """``signing_key``: what versions are signed with here; ``signers``: earlier stages that sign; ``readers``: the
+        stages that promote from here.
+        """
         super().__init__(scope, id_)
         access = environment.access
         documents = _documents(environment, models, source, key_arn, network)
         documents["promoter"]["signing"] = permissions.signing(signing_key, signers)
+        documents["promoter"]["gates"] = permissions.ask_for_gates(environment, source)
+        self._observers = [policies.promoter_of(reader) for reader in readers if permissions.observes(reader)]
         trusted: dict[PersonRole, Sequence[str]] = {
             "promoter": environment.operators,
             "data-scientist": access.data_scientists,
@@ -79,7 +84,12 @@ class People(Construct):
             permissions_boundary=names.boundary_arn,
             skip={"CKV_AWS_61": "the account's own IAM decides who of it may come in; everybody else is named"},
             assume_role_policy=policies.document(
-                allow("People", ["sts:AssumeRole"], principal={"AWS": sorted({names.account_root, *principals})})
+                allow("People", ["sts:AssumeRole"], principal={"AWS": sorted({names.account_root, *principals})}),
+                # Gates of the next stages look at this one's alarms, which CloudWatch shows to nobody else's account.
+                *(
+                    allow(f"Gates{number}", ["sts:AssumeRole"], principal=principal, conditions=condition)
+                    for number, (principal, condition) in enumerate(self._observers if kind == "auditor" else ())
+                ),
             ),
         )
         for name, statements in documents.items():
@@ -107,8 +117,7 @@ def _documents(
         "promoter": {
             "storage": [
                 *permissions.read_data(names),
-                *permissions.write_data(names),
-                *permissions.write_models(names),
+                *permissions.write_data(names, promotes=True),
                 *permissions.hold_locks(names),
                 permissions.record_releases(names),
                 permissions.leave_approvals_alone(names),
@@ -117,8 +126,7 @@ def _documents(
             "sagemaker": [
                 *look,
                 *permissions.train(names, models, network),
-                *permissions.register(names),
-                permissions.approve_versions(names),
+                *permissions.register(names, approves=True),
                 *permissions.release(names, models, key_arn),
                 permissions.publish(releases=True),
             ],

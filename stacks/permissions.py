@@ -54,25 +54,45 @@ def read_ledger(names: EnvironmentNames) -> list[Statement]:
     ]
 
 
-def write_data(names: EnvironmentNames) -> list[Statement]:
+def write_data(names: EnvironmentNames, *, promotes: bool = False) -> list[Statement]:
     """Data commits, raw data, requests to asynchronous endpoints, and the code that a training job gets.
 
-    An import copies to the lake's staging area first, takes from there, and empties it again.
+    An import copies to the lake's staging area first, takes from there, and empties it again. Branches and tags are
+    deleted by a marker, and what they were is kept. Whoever ``promotes`` also writes models, takes back a copy whose
+    digest turns out wrong, and collects garbage: first the header of a commit is hidden, so that it can be put back,
+    then versions are deleted for good.
 
-    That code is lineage: it is stored under its digest and never replaced.
+    The code is lineage: it is stored under its digest and never replaced.
     """
     lake, artifacts, capture = names.bucket_arn("lake"), names.bucket_arn("artifacts"), names.bucket_arn("capture")
+    data, staging, models = f"{lake}/datasets/*", f"{lake}/{STAGING_PREFIX}*", f"{artifacts}/models/*"
+    written = [data, f"{lake}/raw/*", staging, f"{capture}/async/*/requests/*"]
+    hidden = [f"{data}/refs/*", f"{data}/tags/*"]
+    removed, uploads = [staging], [lake]
+    if promotes:  # in the same statements: IAM counts the characters of a role's policies, and these are the longest
+        written.append(models)
+        hidden.append(f"{data}/commits/*")
+        removed += [data, models]
+        uploads.append(artifacts)
     return [
-        allow(
-            "WriteData",
-            policies.WRITE_OBJECTS,
-            [f"{lake}/datasets/*", f"{lake}/raw/*", f"{lake}/{STAGING_PREFIX}*", f"{capture}/async/*/requests/*"],
-        ),
-        allow("EmptyStaging", ["s3:DeleteObjectVersion"], f"{lake}/{STAGING_PREFIX}*"),
-        allow("RemoveRefs", ["s3:DeleteObject"], [f"{lake}/datasets/*/refs/*", f"{lake}/datasets/*/tags/*"]),
-        allow("ResumeUploads", ["s3:ListBucketMultipartUploads"], lake),
+        allow("WriteData", policies.WRITE_OBJECTS, written),
+        allow("HideRecords", ["s3:DeleteObject"], hidden),
+        allow("RemoveVersions", ["s3:DeleteObjectVersion"], removed),
+        allow("ResumeUploads", ["s3:ListBucketMultipartUploads"], uploads),
         _create_only("StoreSource", f"{artifacts}/training/*/source/*"),
+        *([_named_once(artifacts)] if promotes else []),
     ]
+
+
+def _named_once(artifacts: str) -> Statement:
+    """Which version an artifact is, and who signed it, is said once; both are too small to come in parts."""
+    return {
+        "Sid": "NameVersionsOnce",
+        "Effect": "Deny",
+        "Action": "s3:PutObject",
+        "Resource": [f"{artifacts}/models/*/package.json", f"{artifacts}/models/*/model.sig"],
+        "Condition": {"Null": {"s3:if-none-match": "true"}},
+    }
 
 
 def decrypt(names: EnvironmentNames, key_arn: str) -> Statement:
@@ -87,27 +107,6 @@ def encrypt_records(names: EnvironmentNames, key_arn: str) -> Statement:
 def store_trained(names: EnvironmentNames) -> Statement:
     """Keep what a training job made under its digest. Create-only: no model that is there can become another one."""
     return _create_only("StoreTrained", f"{names.bucket_arn('artifacts')}/models/*")
-
-
-def write_models(names: EnvironmentNames) -> list[Statement]:
-    lake, artifacts = names.bucket_arn("lake"), names.bucket_arn("artifacts")
-    return [
-        allow("WriteModels", policies.WRITE_OBJECTS, f"{artifacts}/models/*"),
-        # Collecting garbage hides the header of a commit first, so that it can be put back.
-        allow("HideCommits", ["s3:DeleteObject"], f"{lake}/datasets/*/commits/*"),
-        allow(  # a copy whose digest turns out wrong is taken back; garbage of data sets is collected
-            "TakeBackBadCopies",
-            ["s3:DeleteObjectVersion"],
-            [f"{lake}/datasets/*", f"{artifacts}/models/*"],
-        ),
-        {  # which version an artifact is, is said once; parts of large uploads carry no such header, and it has none
-            "Sid": "NameVersionsOnce",
-            "Effect": "Deny",
-            "Action": "s3:PutObject",
-            "Resource": f"{artifacts}/models/*/package.json",
-            "Condition": {"Null": {"s3:if-none-match": "true"}},
-        },
-    ]
 
 
 def hold_locks(names: EnvironmentNames) -> list[Statement]:
@@ -224,16 +223,10 @@ def train(names: EnvironmentNames, models: Sequence[Model], network: Network) ->
     ]
 
 
-def register(names: EnvironmentNames) -> list[Statement]:
-    packages = _sagemaker(names, "model-package", "model-package-group")
-    return [allow("RegisterVersions", ["sagemaker:CreateModelPackage"], packages)]
-
-
-def approve_versions(names: EnvironmentNames) -> Statement:
-    """A version counts as approved once it was released and verified."""
-    return allow(
-        "ApproveVersions", ["sagemaker:UpdateModelPackage"], _sagemaker(names, "model-package", "model-package-group")
-    )
+def register(names: EnvironmentNames, *, approves: bool = False) -> list[Statement]:
+    """Make versions. With ``approves``, a version that was released and verified also becomes an approved one."""
+    actions = ["sagemaker:CreateModelPackage", *(["sagemaker:UpdateModelPackage"] if approves else [])]
+    return [allow("RegisterVersions", actions, _sagemaker(names, "model-package", "model-package-group"))]
 
 
 def invoke(names: EnvironmentNames) -> Statement:
@@ -309,6 +302,31 @@ def publish(*, releases: bool = False) -> Statement:
 def see_source_versions(source: EnvironmentNames) -> list[Statement]:
     """Which artifact a version of the stage before is: what an approver binds an approval to."""
     return [allow("ReadSourceVersions", READ_PACKAGES, _sagemaker(source, "model-package", "model-package-group"))]
+
+
+def observes(environment: Environment) -> bool:
+    """Whether gates of the environment look at how a version did in the stage before."""
+    return environment.gates.source_alarms or environment.gates.soak_hours > 0
+
+
+def ask_for_gates(environment: Environment, source: Environment | None) -> list[Statement]:
+    """What the environment's gates look at, besides what a promotion reads anyway."""
+    names, gates = environment.names, environment.gates
+    found: list[Statement] = []
+    if source is not None and observes(environment):
+        found.append(allow("ObserveSource", ["sts:AssumeRole"], source.names.role_arn("auditor")))
+    if gates.image_scan is not None:
+        found.append(
+            allow(
+                "SeeImageScans",
+                ["ecr:DescribeImages", "ecr:DescribeImageScanFindings"],
+                names.arn("ecr", f"repository/{names.project}/*"),
+            )
+        )
+    if gates.budget != "off":
+        budget = f"arn:{names.partition}:budgets::{names.account}:budget/{names.budget}"
+        found.append(allow("SeeBudget", ["budgets:ViewBudget"], budget))
+    return found
 
 
 def read_source(source: EnvironmentNames) -> list[Statement]:

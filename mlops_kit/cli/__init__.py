@@ -9,7 +9,10 @@ from mlops_kit.cli.lazy import LazyGroup
 
 COMMANDS = {
     "env": ("mlops_kit.cli.env", "List, show, compare and check the environment files."),
-    "dataset": ("mlops_kit.cli.dataset", "Commit data, see its history, check it out."),
+    "dataset": (
+        "mlops_kit.cli.dataset",
+        "Version data like code: commit, compare, check out, test, repair.",
+    ),
     "train": ("mlops_kit.cli.train", "Train a model on a data commit and register the version."),
     "model": ("mlops_kit.cli.model", "List the registered versions of a model."),
     "sign": ("mlops_kit.cli.sign", "Sign a model version's artifact, or check its signature."),
@@ -42,8 +45,8 @@ COMMANDS = {
 def cli(ctx: click.Context, project: str | None, traceback: bool) -> None:
     """Run an MLOps platform on AWS: version data, train, promote between environments, watch, roll back.
 
-    Exit codes: 0 done; 1 unexpected; 2 usage or configuration; 3 refused by a gate; 4 conflict; 5 deployment failed and
-    was rolled back; 6 wrong account, region or permission; 7 integrity failure.
+    Exit codes: 0 done; 1 unexpected; 2 usage or configuration; 3 refused by a gate or a data test; 4 conflict; 5
+    deployment failed and was rolled back; 6 wrong account, region or permission; 7 integrity failure.
     """
     ctx.obj = project
 

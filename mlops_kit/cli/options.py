@@ -43,6 +43,15 @@ def at_once(default: int) -> Callable[[F], F]:
     )
 
 
+def utf8(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A callback: what is stored as text has to be text. Other bytes come through the command line as surrogates."""
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError as exc:
+        raise click.BadParameter("it is not UTF-8.") from exc
+    return value
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 yes = click.option("--yes", "-y", is_flag=True, help="Do not ask before writing to the last stage.")

@@ -103,7 +103,7 @@ def dataset(
     header = planned.commit
     show = click.echo if dry_run and not as_json else tell
     show(f"plan: {name}@{header.id[:12]} from {source_stage.name} to {to}")
-    show(f"  copy {len(planned.missing)} of {header.files} files, {render.size(planned.size)}")
+    show(f"  copy {len(planned.missing):,} of {render.some(header.files, 'file')}, {render.size(planned.size)}")
     if not dry_run:
         if planned.done:
             tell("already there")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -53,6 +54,22 @@ def _plain(value: object) -> Any:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"cannot be printed as JSON: {type(value).__name__}")
+
+
+def some(number: int, what: str) -> str:
+    """``1 file``, ``2,000 files``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def first_line(message: str) -> str:
+    """What a message begins with, where there is room for one line."""
+    line, more, _ = message.strip().partition("\n")
+    return f"{line} …" if more else line
+
+
+def who(actor: str) -> str:
+    """Of an ARN only the end, which is the user, or the session of a role."""
+    return re.split("[:/]", actor)[-1] if actor.startswith("arn:") else actor
 
 
 def size(count: int) -> str:

@@ -12,29 +12,32 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from mlops_kit.datasets import branch, cat, checkout, commit, diff, history, pointers, refs, revert, tag, verify
-from mlops_kit.datasets.checkout import CheckedOut
-from mlops_kit.datasets.commit import Committed
+from mlops_kit.datasets import branch, cat, checkout, diff, history, pointers, refs, revert, tag, verify
+from mlops_kit.datasets.cached_checkout import cached_checkout
+from mlops_kit.datasets.commit import CommitPlan, CommitRequest, Committed, execute, plan
 from mlops_kit.datasets.diff import Diff
 from mlops_kit.datasets.read import read_commit, read_files
 from mlops_kit.datasets.records import Commit, FileList
-from mlops_kit.datasets.source import open_source
-from mlops_kit.datasets.user_cache import user_cache
+from mlops_kit.datasets.source import Nothing, open_source
 from mlops_kit.datasets.verify import Verification
+from mlops_kit.errors import UsageError
 from mlops_kit.naming import DatasetKeys
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation
 
     from mlops_kit.aws import Cloud
-    from mlops_kit.config import Environment
+    from mlops_kit.config import Dataset as Constraints
+    from mlops_kit.config import Project
+    from mlops_kit.datasets.table_diff import TableDiff
     from mlops_kit.objects import Store
+    from mlops_kit.quality.results import Report
 
 LOCAL = "MLOPS_KIT_LOCAL"
 """Set to anything but 0 or nothing, the local cloud is meant."""
@@ -62,6 +65,8 @@ class Dataset:
         self.name = pointers.check_name(name)
         self._env = env
         self._project = project
+        self._lock = threading.Lock()
+        self._connected: Cloud | None = None
         self._local = os.environ.get(LOCAL, "").lower() not in _NO if local is None else local
 
     def __repr__(self) -> str:
@@ -69,7 +74,7 @@ class Dataset:
 
     def commit(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | None,
         message: str,
         *,
         ref: str | None = refs.DEFAULT_REF,
@@ -77,25 +82,53 @@ class Dataset:
         add: bool = False,
         into: str = "",
         remove: Sequence[str] = (),
+        check: bool = False,
     ) -> Committed:
         """Store a file, a directory or ``s3://bucket/prefix`` as a new commit on top of the branch ``ref``.
 
         ``add`` keeps what the branch holds and adds or replaces only what is in ``path``; ``into`` puts it into a
-        directory; ``remove`` leaves files out. ``ref`` None moves no branch. For the errors see
-        :func:`mlops_kit.datasets.commit.plan` and :func:`~mlops_kit.datasets.commit.execute`.
+        directory; ``remove`` leaves files of the branch out, and without a ``path`` (None) nothing else is changed.
+        ``ref`` None builds on the default branch and moves none. ``check`` tests the data first.
+
+        Raises:
+            UsageError: nothing there, or something that a data set cannot hold.
+            GateError: with ``check``: a constraint does not hold. Nothing was stored.
+            ConflictError: somebody else moved the branch meanwhile. The commit is stored; commit again to build on
+                theirs.
+            IntegrityError: a file changed while it was read.
         """
-        return commit.commit(
-            self._lake,
-            self.name,
-            open_source(os.fspath(path), self._lake),
+        lake = self._lake
+        asked = CommitRequest(
+            dataset=self.name,
+            source=Nothing() if path is None else open_source(os.fspath(path), lake),
             message=message,
             author=author or self._cloud.actor,
-            now=_now(),
-            ref=ref,
-            add=add,
+            ref=ref or refs.DEFAULT_REF,
+            move_ref=ref is not None,
+            add=add or path is None,
             into=into,
-            remove=remove,
+            remove=tuple(remove),
         )
+        constraints = self._constraints if check else None
+        planned = plan(lake, asked, _now())
+        report = None if constraints is None else self._check_plan(planned, constraints)
+        done = execute(lake, planned)
+        if constraints is not None and report is not None:
+            self._record(done.commit.id, constraints, report)
+        return done
+
+    def check(self, revision: str = refs.DEFAULT_REF) -> Report:
+        """Hold a commit against its constraints, ``environments/datasets/<name>.yaml``, and keep the result beside it.
+
+        Raises:
+            UsageError: the data set has no constraints.
+        """
+        from mlops_kit.quality.commits import check_commit
+
+        constraints, found = self._constraints, self.resolve(revision)
+        report = check_commit(self._lake, self.name, found, constraints)
+        self._record(found, constraints, report)
+        return report
 
     def resolve(self, revision: str = refs.DEFAULT_REF) -> str:
         """The full id of the commit.
@@ -118,6 +151,14 @@ class Dataset:
         """What was added, removed, changed and renamed from ``old`` to ``new``."""
         return diff.diff(self._lake, self.name, self.resolve(old), self.resolve(new), path)
 
+    def table_diff(
+        self, old: str, new: str = refs.DEFAULT_REF, path: str = "", key: Sequence[str] | None = None
+    ) -> list[TableDiff]:
+        """Columns and rows of the CSV, Parquet and JSON Lines files that differ; ``key``: columns that name a row."""
+        from mlops_kit.datasets.table_diff import table_diffs
+
+        return list(table_diffs(self._lake, self.name, self.diff(old, new, path), key=key))
+
     def checkout(
         self,
         revision: str = refs.DEFAULT_REF,
@@ -130,19 +171,33 @@ class Dataset:
     ) -> Path:
         """Have the files of a commit in ``directory``, each verified, and return it.
 
-        Without ``directory`` it is one of the user's cache that belongs to the commit: the files there are read-only
-        links and are fetched once, whoever asks.
+        With ``paths`` only those files and directories. ``link`` makes read-only hard links to a cache; ``delete``
+        removes what an earlier checkout wrote and this commit lacks; ``force`` overwrites what somebody edited.
+
+        Without ``directory`` it is one of the user's cache that belongs to the commit (and to ``paths``): the files
+        there are read-only links and are fetched once, whoever asks.
+
+        Raises:
+            NotFoundError: no such commit, or nothing in it at one of ``paths``.
+            UsageError: the directory holds edited files; in the cache, also files that are none of the commit's.
+            ConflictError: another checkout into ``directory`` is running.
+            IntegrityError: no version of an object has the bytes any more.
         """
         found = self.resolve(revision)
         if directory is None:
-            directory = user_cache() / "checkouts" / self.name / found
-            directory.parent.mkdir(parents=True, exist_ok=True)
-            link = True
-        self._check_out(found, Path(directory), paths, link=link, delete=delete, force=force)
+            return cached_checkout(self._lake, self.name, found, paths=paths, force=force)
+        checkout.checkout(
+            self._lake, self.name, found, Path(directory), paths=paths, link=link, delete=delete, force=force
+        )
         return Path(directory)
 
     def open(self, path: str, revision: str = refs.DEFAULT_REF) -> BinaryIO:
-        """One file of a commit, verified before the first byte can be read; over 64 MiB it waits on the disk."""
+        """One file of a commit, verified before the first byte can be read; over 64 MiB it waits on the disk.
+
+        Raises:
+            NotFoundError: there is no such file in it.
+            IntegrityError: no version of the object has the bytes any more.
+        """
         spooled = tempfile.SpooledTemporaryFile(max_size=64 << 20)  # noqa: SIM115 - the caller closes it
         try:
             for chunk in cat.cat(self._lake, self.name, self.resolve(revision), path):
@@ -156,15 +211,19 @@ class Dataset:
     def sql(self, query: str, revision: str = refs.DEFAULT_REF, files: str = "**") -> DuckDBPyRelation:
         """Query the tables of a commit with DuckDB. They are one view, ``data``; ``.df()`` makes a pandas frame of it.
 
-        ``files`` says which: a glob on the path inside the data set. They have to be of one format.
+        ``files`` says which: a glob on the path inside the data set. They have to be of one format, and only they are
+        fetched, into the cache.
 
         Raises:
             NotFoundError: no CSV, Parquet or JSON Lines files match.
+            UsageError: files of several formats match.
+            duckdb.Error: the query is none, or the files are no tables.
         """
-        from mlops_kit.tabular.query import query as run
+        from mlops_kit.tabular import query as tables
 
         found = self.resolve(revision)
-        return run(query, self.checkout(found), [entry.path for entry in self.files(found)], files)
+        paths, kind = tables.tables((entry.path for entry in self.files(found)), files)
+        return tables.query(query, self.checkout(found, paths=paths), paths, kind)
 
     def uri(self, revision: str = refs.DEFAULT_REF) -> str:
         """The commit's ManifestFile, for ``S3DataSource`` with ``S3DataType: ManifestFile``.
@@ -195,33 +254,56 @@ class Dataset:
         """Whether the commit can be read bit for bit; ``repair`` mends what older versions of the objects allow."""
         return verify.verify(self._lake, self.name, self.resolve(revision), deep=deep, repair=repair)
 
-    def _check_out(
-        self, found: str, directory: Path, paths: Sequence[str], *, link: bool, delete: bool, force: bool
-    ) -> CheckedOut:
-        return checkout.checkout(
-            self._lake, self.name, found, directory, paths=paths, link=link, delete=delete, force=force
-        )
+    def _check_plan(self, planned: CommitPlan, constraints: Constraints) -> Report:
+        from mlops_kit.quality import commits
 
-    @cached_property
-    def _environment(self) -> Environment:
+        try:
+            report = commits.check_plan(self._lake, planned, constraints)
+            commits.require(report, f"what would be committed to {self.name}")
+        except BaseException:
+            planned.found.discard()
+            raise
+        return report
+
+    def _record(self, found: str, constraints: Constraints, report: Report) -> None:
+        from mlops_kit.quality.record import record
+
+        record(self._lake, self.name, found, constraints, report, actor=self._cloud.actor, now=_now())
+
+    @property
+    def _constraints(self) -> Constraints:
+        found = self._loaded.dataset(self.name)
+        if found is None:
+            raise UsageError(
+                f"{self.name} has no constraints: there is no environments/datasets/{self.name}.yaml.",
+                hint="docs/data-tests.md shows what can be written there.",
+            )
+        return found
+
+    @property
+    def _loaded(self) -> Project:
         from mlops_kit.config import find_root, load_project
 
         root = Path(self._project) if self._project is not None else find_root(Path.cwd())
-        project = load_project(root.resolve())
-        return project.first_stage if self._env is None else project.environment(self._env)
+        return load_project(root.resolve())
 
-    @cached_property
+    @property
     def _cloud(self) -> Cloud:
+        with self._lock:  # threads of a notebook share one connection pool
+            if self._connected is None:
+                self._connected = self._connect()
+            return self._connected
+
+    def _connect(self) -> Cloud:
         from mlops_kit.aws import connect
 
-        environment = self._environment
+        project = self._loaded
         endpoint = None
         if self._local:
-            from mlops_kit.config import find_root
             from mlops_kit.local.state import Layout, require
 
-            root = Path(self._project) if self._project is not None else find_root(Path.cwd())
-            endpoint = require(Layout(root.resolve())).url
+            endpoint = require(Layout(project.root)).url
+        environment = project.first_stage if self._env is None else project.environment(self._env)
         return connect(environment, local_endpoint=endpoint)
 
     @property

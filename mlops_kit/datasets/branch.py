@@ -63,7 +63,7 @@ def delete(lake: Store, dataset: str, name: str, *, force: bool = False) -> Dele
         count = "1 commit" if len(lost) == 1 else f"{len(lost)} commits"
         raise UsageError(
             "\n".join([f"No other branch or tag reaches {count} of {dataset}@{name}:", *lines]),
-            hint=f"Keep them by a tag (`mlops-kit dataset tag {dataset}@{name} TAG`), or give them up with --force.",
+            hint=f"Keep them by a tag (`mlops-kit dataset tag {dataset} TAG {name}`), or give them up with --force.",
         )
     still = pointers.read(lake, dataset, name)
     if still is not None and still.etag != branch.etag:

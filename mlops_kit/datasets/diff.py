@@ -34,6 +34,9 @@ class Changes(Sequence[Change]):
         """``old`` and ``new`` are of the same length: the one before is where the one after is."""
         self.old, self.new = old, new
 
+    def __repr__(self) -> str:
+        return f"<Changes of {len(self.new)}>"
+
     def __len__(self) -> int:
         return len(self.new)
 

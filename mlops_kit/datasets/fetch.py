@@ -122,14 +122,15 @@ def fetch(
     cache: FileCache | None,
     at_once: int,
     progress: Progress,
+    what: str = "checkout",
 ) -> Fetched:
-    """Bring each file to its path, whose directory exists.
+    """Bring each file to its path, whose directory exists. ``what`` is shown as the operation in progress.
 
     Raises:
         IntegrityError: of some files no version has the bytes any more; names up to ten of them.
     """
     job = _Job(lake, DatasetKeys(dataset), cache, progress, WriteSlots(at_once))
-    progress.start("checkout", len(items), sum(entry.size for entry, _ in items))
+    progress.start(what, len(items), sum(entry.size for entry, _ in items))
     written = each(job.bring, items, at_once=at_once)
     if job.lost:
         raise IntegrityError(

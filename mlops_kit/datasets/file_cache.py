@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_kit.datasets.user_cache import user_cache
 from mlops_kit.objects import sha256_file
 
 READ_ONLY = 0o444
@@ -33,8 +34,7 @@ class FileCache:
     @classmethod
     def of_user(cls) -> FileCache:
         """The user's own; made if it is not there, and rid of what killed runs were downloading a day ago."""
-        base = os.environ.get("XDG_CACHE_HOME", "")
-        cache = cls((Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "mlops-kit" / "files")  # noqa: PTH117
+        cache = cls(user_cache() / "files")
         cache.unfinished.mkdir(parents=True, exist_ok=True)
         for file in cache.unfinished.iterdir():
             with contextlib.suppress(FileNotFoundError):

@@ -191,7 +191,7 @@ def execute(
     progress.done()
     return Collected(
         commits=len(doomed),
-        objects=len(total),
+        objects=len(total) - len(set(visible).intersection(doomed)),  # the markers that this run made do not count
         size=sum(version.size for version in total),
         kept_back=tuple(commit for commit in plan.commits if found.uses(commit)),
     )

@@ -112,6 +112,9 @@ class FileList(Sequence[FileEntry]):
             if before >= after:
                 raise IntegrityError(f"The file list has {after!r} after {before!r}: it was not written by mlops-kit.")
 
+    def __repr__(self) -> str:
+        return f"<FileList of {len(self._lines)}>"
+
     def __len__(self) -> int:
         return len(self._lines)
 

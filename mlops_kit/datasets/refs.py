@@ -28,6 +28,7 @@ from mlops_kit.datasets.pointers import (
     check_branch,
     check_name,
     check_tag,
+    key,
     move,
     read,
     tags,
@@ -45,6 +46,7 @@ __all__ = [
     "check_name",
     "check_tag",
     "move",
+    "no_such_dataset",
     "parse",
     "read",
     "resolve",
@@ -103,7 +105,7 @@ def _base(lake: Store, dataset: str, base: str) -> str:
             return ref.commit
     if TAG_PATTERN.fullmatch(base):
         kinds: list[Kind] = ["branch", "tag"]
-        named = [ref for ref in each(lambda kind: read(lake, dataset, base, kind), kinds) if ref is not None]
+        named = [ref for ref in each(lambda kind: _named(lake, dataset, base, kind), kinds) if ref is not None]
         if len(named) > 1:
             raise UsageError(
                 f"{base!r} is both a branch and a tag of {dataset}: "
@@ -120,6 +122,18 @@ def _base(lake: Store, dataset: str, base: str) -> str:
         if found:
             raise _ambiguous(lake, dataset, base, found)
     raise _not_found(lake, dataset, base)
+
+
+def _named(lake: Store, dataset: str, name: str, kind: Kind) -> Ref | None:
+    """As ``read``, of what may well be absent, which a listing tells everybody.
+
+    Asked for the object itself, S3 refuses a caller who may list only a part of the bucket, as a promoter its source.
+    """
+    where = key(dataset, name, kind)
+    with suppress(ClientError):  # who may list nothing at all may still read
+        if all(item.key != where for item in lake.listing(where)):
+            return None
+    return read(lake, dataset, name, kind)
 
 
 def _ambiguous(lake: Store, dataset: str, start: str, found: list[str]) -> UsageError:
@@ -149,17 +163,10 @@ def _shared(one: str, other: str) -> int:
 def _not_found(lake: Store, dataset: str, revision: str) -> NotFoundError:
     """Says what there is instead, as far as the caller may know."""
     names: list[tuple[str, Kind]] = []
-    known: list[str] = []
     with suppress(ClientError):
         names = all_names(lake, dataset)
         if not names and not commit_ids(lake, dataset):
-            known = list(islice(datasets(lake), 200))
-            return NotFoundError(
-                f"There is no data set {dataset!r} in {lake.bucket}{_did_you_mean(dataset, known)}",
-                hint=f"Data sets: {_some(known)}."
-                if known
-                else f"There is none at all yet. Make one: `mlops-kit dataset commit {dataset} PATH -m …`.",
-            )
+            return no_such_dataset(lake, dataset)
     if revision.lower() == "head":
         hint = f"A data set in a bucket has no HEAD; its default branch is {DEFAULT_REF}."
     else:
@@ -168,6 +175,17 @@ def _not_found(lake: Store, dataset: str, revision: str) -> NotFoundError:
         hint += f" Commits: `mlops-kit dataset log {dataset}`."
     close = _did_you_mean(revision, [name for name, _ in names])
     return NotFoundError(f"{dataset} has no branch, tag or commit {revision!r} in {lake.bucket}{close}", hint=hint)
+
+
+def no_such_dataset(lake: Store, dataset: str) -> NotFoundError:
+    """To be raised; says which ones there are."""
+    known = list(islice(datasets(lake), 200))
+    return NotFoundError(
+        f"There is no data set {dataset!r} in {lake.bucket}{_did_you_mean(dataset, known)}",
+        hint=f"Data sets: {_some(known)}."
+        if known
+        else f"There is none at all yet. Make one: `mlops-kit dataset commit {dataset} PATH -m …`.",
+    )
 
 
 def _did_you_mean(what: str, names: list[str]) -> str:

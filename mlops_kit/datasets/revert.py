@@ -70,7 +70,7 @@ def _refuse_unreachable(lake: Store, dataset: str, tip: str, commit: str) -> Non
     if commit not in reachable(lake, dataset, (one.commit for one in pointers.all_refs(lake, dataset))):
         raise UsageError(
             f"No branch or tag of {dataset} reaches commit {commit}: its files may be collected as garbage.",
-            hint=f"Keep it first: `mlops-kit dataset tag {dataset}@{commit[:12]} TAG`.",
+            hint=f"Keep it first: `mlops-kit dataset tag {dataset} TAG {commit[:12]}`.",
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from mlops_kit.objects.digests import from_base64
 
@@ -68,9 +69,14 @@ class ObjectInfo:
             version=version_of(headers),
             sha256=None if parts else hex_digest,  # a composite checksum is a digest of digests
             composite=f"{hex_digest}-{parts}" if parts else None,
-            modified=parsedate_to_datetime(modified) if modified else UNKNOWN_TIME,
+            modified=_time(modified) if modified else UNKNOWN_TIME,
             content_type=headers.get("content-type"),
         )
+
+
+@lru_cache(maxsize=256)  # objects that were written together were written in the same second
+def _time(text: str) -> datetime:
+    return parsedate_to_datetime(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from mlops_kit.config import Environment, load_project
 from mlops_kit.errors import ServiceError
 from mlops_kit.local import lifecycle, state
 from mlops_kit.local.state import Layout
+from mlops_kit.naming import DatasetKeys
 from tests.cloud import Cli
 
 SAMPLE = ".mlops-kit/demo/sample.csv"
@@ -146,6 +147,22 @@ def test_the_checkout_of_a_promoted_commit_is_the_data_that_was_committed(cloud:
     cloud.ok("dataset", "checkout", "biopsies", str(tmp_path / "out"), "--env", "production")
     committed = cloud.project / ".mlops-kit" / "demo" / "data" / "biopsies.csv"
     assert (tmp_path / "out" / "biopsies.csv").read_bytes() == committed.read_bytes()
+
+
+def test_what_was_deleted_is_back_and_what_was_refused_never_came(cloud: Cli, tmp_path: Path) -> None:
+    cloud.ok("dataset", "checkout", "biopsies@v1", str(tmp_path / "out"))
+    all_rows = (cloud.project / ".mlops-kit" / "demo" / "data" / "biopsies.csv").read_bytes().splitlines()
+    assert (tmp_path / "out" / "biopsies.csv").read_bytes().splitlines() == all_rows[:401]
+    assert all(found["intact"] for found in cloud.json("dataset", "verify", "biopsies", "--all"))
+
+    stage = load_project(cloud.project).first_stage
+    lake = aws.connect(stage, local_endpoint=state.require(Layout(cloud.project)).url).store("lake")
+    versions = list(lake.versions(DatasetKeys("biopsies").files_prefix))
+    assert len({version.key for version in versions}) == 2, "the two commits' files, and none of the refused data"
+    (deleted,) = [version for version in versions if version.deleted]
+    after, *before = [v for v in versions if v.key == deleted.key and not v.deleted]
+    assert after.latest
+    assert [version.etag for version in before] == [after.etag], "restored from the version that was committed"
 
 
 def test_a_release_whose_config_was_deleted_can_still_be_rolled_back_to(cloud: Cli) -> None:

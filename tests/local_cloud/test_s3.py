@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from botocore.exceptions import ClientError
@@ -200,6 +202,8 @@ def test_parts_are_checked_and_the_whole_has_a_composite_digest(server: Server) 
     with refused("BadDigest"):
         s3.upload_part(**part, ChecksumSHA256=sha256(b"other"))
     etag = s3.upload_part(**part, ChecksumSHA256=sha256(b"part"))["ETag"]
+    (listed,) = s3.list_parts(Bucket=bucket, Key="k", UploadId=upload)["Parts"]
+    assert (listed["PartNumber"], listed["Size"], listed["ChecksumSHA256"]) == (1, 4, sha256(b"part"))
     parts = [{"PartNumber": 1, "ETag": etag, "ChecksumSHA256": sha256(b"part")}]
     done = s3.complete_multipart_upload(
         Bucket=bucket, Key="k", UploadId=upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
@@ -227,6 +231,50 @@ def test_copies_honour_preconditions_on_both_sides(server: Server) -> None:
     part = {"Bucket": bucket, "Key": "e", "UploadId": upload, "PartNumber": 1, "CopySource": latest}
     with refused("PreconditionFailed"):
         s3.upload_part_copy(**part, CopySourceIfMatch=first["ETag"])
+
+
+def test_versions_and_delete_markers_are_listed_in_one_order(server: Server) -> None:
+    """By key, and the newest first, as S3 does: what comes first of a key is what is visible of it."""
+    s3, bucket = server.client("s3"), new_bucket(server)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    made = []
+    for key, body in (("b", b"1"), ("a&b", b"2"), ("b", None), ("b", b"3"), ("a&b", None)):
+        act = s3.delete_object if body is None else s3.put_object
+        made.append((key, act(Bucket=bucket, Key=key, **({} if body is None else {"Body": body}))["VersionId"]))
+    url = s3.generate_presigned_url("list_object_versions", {"Bucket": bucket})
+    with urllib.request.urlopen(url) as answer:  # noqa: S310 - our own server
+        listed = ElementTree.fromstring(answer.read())  # noqa: S314 - what our own server says
+    entries = [entry for entry in listed if entry.find("{*}VersionId") is not None]
+    found = [(entry.findtext("{*}Key"), entry.findtext("{*}VersionId")) for entry in entries]
+    assert found == [made[4], made[1], made[3], made[2], made[0]]
+    assert [entry.tag.rpartition("}")[2] for entry in entries] == [
+        *("DeleteMarker", "Version"),
+        *("Version", "DeleteMarker", "Version"),
+    ]
+    assert [entry.findtext("{*}IsLatest") for entry in entries] == ["true", "false", "true", "false", "false"]
+
+
+def test_a_bucket_is_emptied_version_by_version_when_versioning_is_suspended(server: Server) -> None:
+    """What Terraform does to destroy a versioned bucket."""
+    s3, bucket = server.client("s3"), new_bucket(server)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    first = s3.put_object(Bucket=bucket, Key="k", Body=b"1")["VersionId"]
+    marker = s3.delete_object(Bucket=bucket, Key="k")["VersionId"]
+    second = s3.put_object(Bucket=bucket, Key="k", Body=b"2")["VersionId"]
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+
+    def left() -> set[str]:
+        listed = s3.list_object_versions(Bucket=bucket)
+        return {one["VersionId"] for one in listed.get("Versions", []) + listed.get("DeleteMarkers", [])}
+
+    s3.delete_object(Bucket=bucket, Key="k", VersionId=second)
+    assert left() == {first, marker}
+    s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k", "VersionId": marker}]})
+    assert left() == {first}
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"1"
+    s3.delete_object(Bucket=bucket, Key="k", VersionId=first)
+    assert left() == set()
+    s3.delete_bucket(Bucket=bucket)
 
 
 def test_of_many_creators_exactly_one_wins(server: Server) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlops_kit.naming import PERSON_ROLES, SERVICE_ROLES, VARIANT, PersonRole
+from mlops_kit.naming import PERSON_ROLES, SERVICE_ROLES, VARIANT, DatasetKeys, PersonRole
 from stacks import policies
 from tests.stacks import authorization
 from tests.stacks.conftest import Synthesized
@@ -127,6 +127,80 @@ def test_only_people_are_let_in_by_people(anywhere: Stack) -> None:
     for role in anywhere.all("aws_iam_role").values():
         for statement in anywhere.parse(role["assume_role_policy"]):
             assert ("AWS" in statement["Principal"]) == (role["name"] in people), role["name"]
+
+
+# --- who does what with data sets
+
+KEYS = DatasetKeys("payments")
+COMMIT_WRITES = [
+    KEYS.file("a.csv", SHA),
+    KEYS.commit(SHA),
+    KEYS.file_list(SHA),
+    KEYS.manifest(SHA),
+    KEYS.ref("main"),
+    KEYS.tag("v1"),
+    KEYS.imported(SHA),
+    KEYS.check(SHA, SHA),
+    f"{KEYS.staging_prefix}0000/1111",
+]
+"""One key of each kind that a commit, an import, a branch, a tag or a data test writes."""
+
+
+def lake(stack: Stack, key: str) -> str:
+    return bucket(stack, "lake", key)
+
+
+def writes_data(who: Identity, stack: Stack) -> list[str]:
+    """The keys that ``who`` may write, in one request and in parts, and read again, with all versions."""
+    actions = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:GetObject")
+    versions = "s3:GetObjectVersion"
+    return [key for key in COMMIT_WRITES if all(who.may(a, lake(stack, key), CREATE) for a in (*actions, versions))]
+
+
+def removes_data(who: Identity, stack: Stack) -> set[tuple[str, str]]:
+    actions = ("s3:DeleteObject", "s3:DeleteObjectVersion")
+    return {(action, key) for action in actions for key in COMMIT_WRITES if who.may(action, lake(stack, key))}
+
+
+FOR_REFS = {("s3:DeleteObject", KEYS.ref("main")), ("s3:DeleteObject", KEYS.tag("v1"))}
+FOR_IMPORTS = {("s3:DeleteObjectVersion", COMMIT_WRITES[-1])}
+FOR_GARBAGE = {("s3:DeleteObject", KEYS.commit(SHA)), ("s3:DeleteObject", KEYS.file_list(SHA))} | {
+    ("s3:DeleteObjectVersion", key) for key in COMMIT_WRITES
+}
+
+
+def test_a_data_scientist_commits_imports_tags_and_branches_and_collects_no_garbage(sandbox: Stack) -> None:
+    scientist = person(sandbox, "data-scientist")
+    assert writes_data(scientist, sandbox) == COMMIT_WRITES
+    assert removes_data(scientist, sandbox) == FOR_REFS | FOR_IMPORTS
+    raw = lake(sandbox, "raw/delivery/a.csv")
+    assert scientist.may("s3:GetObject", raw), "what an import takes from"
+    assert not scientist.may("s3:DeleteObjectVersion", raw)
+    for action in ("s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"):
+        assert scientist.may(action, sandbox.environment.names.bucket_arn("lake")), action
+
+
+def test_the_promoter_does_all_of_that_and_collects_garbage(anywhere: Stack) -> None:
+    promoter, names = person(anywhere, "promoter"), anywhere.environment.names
+    assert writes_data(promoter, anywhere) == COMMIT_WRITES
+    assert removes_data(promoter, anywhere) == FOR_REFS | FOR_IMPORTS | FOR_GARBAGE
+    for key in ("raw/delivery/a.csv", "batch/fraud/x.out"):
+        for action in ("s3:DeleteObject", "s3:DeleteObjectVersion"):
+            assert not promoter.may(action, lake(anywhere, key)), (action, key)
+    for kind in ("lake", "artifacts"):
+        assert promoter.may("s3:ListBucketMultipartUploads", names.bucket_arn(kind)), "a large copy is resumed"
+    artifact = bucket(anywhere, "artifacts", f"models/fraud/{SHA}/model.tar.gz")
+    assert promoter.may("s3:DeleteObjectVersion", artifact), "a copy whose digest is wrong is taken back"
+    assert not promoter.may("s3:DeleteObject", artifact)
+
+
+def test_nobody_else_removes_data(anywhere: Stack) -> None:
+    names = anywhere.environment.names
+    first = anywhere.environment.promotes_from is None
+    removing = {names.role("promoter"), *([names.role("data-scientist")] if first else [])}
+    for role in anywhere.all("aws_iam_role").values():
+        if role["name"] not in removing:
+            assert removes_data(identity(anywhere, role["name"]), anywhere) == set(), role["name"]
 
 
 # --- data scientists
@@ -408,24 +482,28 @@ def test_only_the_promoter_reads_its_source_and_no_more_than_it_promotes(synthes
         if not source:
             continue
         promoter, names = person(stack, "promoter"), source.names
-        lake, artifacts = names.bucket_arn("lake"), names.bucket_arn("artifacts")
+        source_lake, artifacts = names.bucket_arn("lake"), names.bucket_arn("artifacts")
         via = {"kms:ViaService": f"s3.{source.region}.amazonaws.com"}
         group = names.model(stack.models[0].name)
-        assert promoter.may("s3:GetObjectVersion", f"{lake}/datasets/x/refs/main.json")
+        # What was deleted or overwritten in the source is copied from an older version.
+        assert promoter.may("s3:GetObjectVersion", f"{source_lake}/datasets/x/files/a~1.csv")
+        assert promoter.may("s3:ListBucketVersions", source_lake)
+        for action in ("s3:DeleteObject", "s3:DeleteObjectVersion"):
+            assert not promoter.may(action, f"{source_lake}/datasets/x/files/a~1.csv"), action
         assert promoter.may("s3:GetObject", f"{artifacts}/models/x/model.tar.gz")
         assert promoter.may("kms:Decrypt", names.arn("kms", "key/1"), via)
         assert promoter.may("sagemaker:DescribeModelPackage", group.package_arn(1))
         assert not promoter.may("kms:Decrypt", names.arn("kms", "key/1"))
         assert not promoter.may("kms:GenerateDataKey", names.arn("kms", "key/1"), via)
-        for unread in (f"{lake}/raw/x", f"{artifacts}/training/x", f"{names.bucket_arn('ledger')}/x/1.json"):
+        for unread in (f"{source_lake}/raw/x", f"{artifacts}/training/x", f"{names.bucket_arn('ledger')}/x/1.json"):
             assert not promoter.may("s3:GetObject", unread), unread
-        for written in (f"{lake}/datasets/x", f"{artifacts}/models/x"):
+        for written in (f"{source_lake}/datasets/x", f"{artifacts}/models/x"):
             assert not promoter.may("s3:PutObject", written, CREATE), written
         assert not promoter.may("sagemaker:UpdateModelPackage", group.package_arn(1))
         approver = person(stack, "approver")
         assert approver.may("sagemaker:DescribeModelPackage", group.package_arn(1)), "to know what it approves"
         assert approver.may("sagemaker:ListModelPackages", group.package_group_arn)
-        for unread in (f"{lake}/datasets/x/refs/main.json", f"{artifacts}/models/x/model.tar.gz"):
+        for unread in (f"{source_lake}/datasets/x/refs/main.json", f"{artifacts}/models/x/model.tar.gz"):
             assert not approver.may("s3:GetObject", unread), unread
         assert not approver.may("kms:Decrypt", names.arn("kms", "key/1"), via)
 

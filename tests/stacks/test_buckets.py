@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlops_kit.local.overlay import conditions
-from mlops_kit.naming import BUCKET_KINDS, BucketKind
+from mlops_kit.naming import BUCKET_KINDS, STAGING_PREFIX, BucketKind, DatasetKeys
 from tests.stacks.conftest import Synthesized
 from tests.stacks.stack import Stack
 
@@ -80,6 +80,22 @@ def test_lifecycle(stack: Stack, kind: BucketKind) -> None:
         assert rules["expire-noncurrent"]["noncurrent_version_expiration"] == [
             {"noncurrent_days": keep.noncurrent_days}
         ]
+    assert ("expire-scratch" in rules) == (kind == "lake"), "nothing else is emptied by prefix"
+
+
+def test_only_what_imports_left_is_emptied(stack: Stack) -> None:
+    """For good: the copies, after a few days, and a day later what versioning keeps of them. Commits are elsewhere."""
+    lake = stack.environment.names.bucket("lake")
+    rules = stack.of_bucket("aws_s3_bucket_lifecycle_configuration", lake)["rule"]
+    (scratch,) = [rule for rule in rules if rule["filter"] != [{"prefix": ""}]]
+    assert scratch["filter"] == [{"prefix": STAGING_PREFIX}]
+    assert (scratch["expiration"], scratch["noncurrent_version_expiration"]) == (
+        [{"days": 3}],
+        [{"noncurrent_days": 1}],
+    )
+    keys = DatasetKeys("payments")
+    assert keys.staging_prefix.startswith(STAGING_PREFIX)
+    assert not keys.root.startswith(STAGING_PREFIX)
 
 
 def test_access_logs(stack: Stack) -> None:
@@ -214,6 +230,8 @@ def test_the_next_stage_reads_data_and_models_and_nothing_else(sandbox: Stack) -
         assert all(s["Principal"] == {"AWS": "arn:aws:iam::777777777777:root"} for s in granted)
         assert (reads["Resource"], reads["Condition"]) == (f"{arn}/{prefix}*", promoter)
         assert not any(action.startswith(("s3:Put", "s3:Delete")) for action in reads["Action"])
+        assert {"s3:GetObject", "s3:GetObjectVersion"} <= set(reads["Action"]), "also what a commit's file was before"
+        assert lists["Action"] == ["s3:ListBucket", "s3:ListBucketVersions"]
         assert lists["Condition"] == promoter | {"StringLike": {"s3:prefix": f"{prefix}*"}}
         assert (locates["Action"], locates["Condition"]) == (["s3:GetBucketLocation"], promoter)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import botocore.session
 import pytest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ProfileNotFound
@@ -53,6 +54,7 @@ def called_by(monkeypatch: pytest.MonkeyPatch) -> Any:
                 acts = caller if botocore_session is None else assumed[-1].replace(":iam:", ":sts:")
                 self.sts = Sts(acts, assumed, refuses)
                 self._session = self
+                self.get_component = botocore.session.Session().get_component
 
             def client(self, service: str, **_: Any) -> Sts:
                 assert service == "sts"

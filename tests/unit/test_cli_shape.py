@@ -57,7 +57,7 @@ def test_exit_codes_are_the_documented_ones() -> None:
     [
         (["env", "list"], ""),
         (["nonsense"], "No such command 'nonsense'"),
-        (["dataset", "commit", "x"], "Missing argument 'PATH'"),
+        (["dataset", "commit"], "Missing argument 'NAME'"),
         (["status", "--in", "qa", "--local"], "There is no environment 'qa'"),
         (["promote", "model", "diagnosis", "--to", "staging", "--local"], "does not name a model version"),
         (["promote", "model", "diagnosis@0", "--to", "staging", "--local"], "does not name a model version"),

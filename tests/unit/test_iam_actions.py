@@ -277,6 +277,7 @@ B, SOURCE = f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{OTHER}"
         ({"method": "HEAD"}, [("s3:ListBucket", B)]),
         ({"method": "GET", "query": {"list-type": "2"}}, [("s3:ListBucket", B)]),
         ({"method": "GET", "query": {"versions": ""}}, [("s3:ListBucketVersions", B)]),
+        ({"method": "GET", "query": {"uploads": "", "prefix": "k"}}, [("s3:ListBucketMultipartUploads", B)]),
         ({"method": "GET", "query": {"location": ""}}, [("s3:GetBucketLocation", B)]),
         ({"method": "PUT", "query": {"policy": ""}}, [("s3:PutBucketPolicy", B)]),
         ({"method": "PUT", "bucket": "new"}, [("s3:CreateBucket", "arn:aws:s3:::new")]),
@@ -293,6 +294,10 @@ B, SOURCE = f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{OTHER}"
         ({"method": "GET", "key": "none"}, [("s3:GetObject", f"{B}/none"), ("s3:ListBucket", B)]),
         (
             {"method": "GET", "key": "none", "query": {"versionId": "1"}},
+            [("s3:GetObjectVersion", f"{B}/none"), ("s3:ListBucketVersions", B)],
+        ),
+        (
+            {"method": "HEAD", "key": "none", "query": {"versionId": "1"}},
             [("s3:GetObjectVersion", f"{B}/none"), ("s3:ListBucketVersions", B)],
         ),
         ({"method": "GET", "key": "there", "query": {"tagging": ""}}, [("s3:GetObjectTagging", f"{B}/there")]),
@@ -327,6 +332,19 @@ B, SOURCE = f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{OTHER}"
         (
             {"method": "PUT", "key": "k", "headers": {"x-amz-copy-source": f"/{BUCKET}/there?versionId=1"}},
             [("s3:PutObject", f"{B}/k"), ("s3:GetObjectVersion", f"{B}/there")],
+        ),
+        (
+            {
+                "method": "PUT",
+                "key": "k",
+                "query": {"uploadId": "1", "partNumber": "1"},
+                "headers": {"x-amz-copy-source": f"/{BUCKET}/there?versionId=1"},
+            },
+            [("s3:PutObject", f"{B}/k"), ("s3:GetObjectVersion", f"{B}/there")],
+        ),
+        (
+            {"method": "PUT", "key": "k", "headers": {"x-amz-copy-source": f"/{BUCKET}/there", "If-Match": '"e"'}},
+            [("s3:PutObject", f"{B}/k"), ("s3:GetObject", f"{B}/there"), ("s3:GetObject", f"{B}/k")],
         ),
     ],
 )

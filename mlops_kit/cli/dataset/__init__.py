@@ -8,7 +8,7 @@ _HERE = "mlops_kit.cli.dataset"
 
 command = LazyGroup(
     name="dataset",
-    help="Version data like source code: commit, look, compare, check out, test, repair.",
+    help="Version data like code: commit, compare, check out, test, repair.",
     lazy={
         "commit": (f"{_HERE}.commit", "Store a file, a directory or an S3 prefix as a new commit."),
         "log": (f"{_HERE}.log", "Show the commits that led somewhere, newest first."),

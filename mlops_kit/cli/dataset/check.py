@@ -30,9 +30,7 @@ def command(session: Session, dataset: str, environment: str | None, as_json: bo
         report = commits.check_commit(lake, name, commit, constraints, progress=shown)
     checking.record_result(session, cloud, name, commit, report)
     if as_json:
-        render.as_json(
-            {"commit": commit, "passed": report.passed, "rows": dict(report.rows), "results": report.results}
-        )
+        render.as_json({"commit": commit} | checking.as_json(report))
     else:
         checking.show(report)
     commits.require(report, f"{name}@{commit[:12]}")

@@ -24,7 +24,7 @@ def constraints_of(session: Session, name: str) -> Dataset:
     if constraints is None:
         raise UsageError(
             f"{name} has no constraints: there is no environments/datasets/{name}.yaml.",
-            hint="See docs/data-tests.md for what can be written there.",
+            hint="docs/data-tests.md shows what can be written there.",
         )
     return constraints
 
@@ -58,4 +58,8 @@ def show(report: Report) -> None:
         rows.append(("passed" if result.passed else "failed", result.constraint, where, result.message))
     render.table(["RESULT", "CONSTRAINT", "OF", "FOUND"], rows)
     for table, count in report.rows.items():
-        click.echo(f"{table}: {count} rows")
+        click.echo(f"{table}: {render.some(count, 'row')}")
+
+
+def as_json(report: Report) -> dict[str, object]:
+    return {"passed": report.passed, "rows": dict(report.rows), "results": list(report.results)}

@@ -57,8 +57,8 @@ def command(
         )
     if done.restored_from_versions:
         tell(
-            f"{len(done.restored_from_versions)} objects are broken in {lake.bucket}; their older versions were read. "
-            f"Mend them: mlops-kit dataset verify {name}@{commit[:12]} --repair"
+            f"{render.some(len(done.restored_from_versions), 'object')} in {lake.bucket} had to be read from an older "
+            f"version. Mend that: mlops-kit dataset verify {name}@{commit[:12]} --repair"
         )
     if as_json:
         render.as_json(
@@ -74,7 +74,7 @@ def command(
         )
         return
     tell(
-        f"{len(done.entries)} files of {name}@{commit[:12]}, verified, in {directory}: {done.downloaded} downloaded "
-        f"({render.size(done.downloaded_bytes)}), {done.reused} there already"
-        + (f", {done.removed} removed" if done.removed else "")
+        f"{render.some(len(done.entries), 'file')} of {name}@{commit[:12]} in {directory}, verified: "
+        f"{done.downloaded:,} downloaded ({render.size(done.downloaded_bytes)}), {done.reused:,} there already"
+        + (f", {done.removed:,} removed" if done.removed else "")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from heapq import merge
 
 import click
 
@@ -13,6 +14,7 @@ from mlops_kit.datasets import diff as verb
 from mlops_kit.datasets import pointers, refs
 from mlops_kit.datasets.diff import Diff
 from mlops_kit.datasets.table_diff import TableDiff, table_diffs
+from mlops_kit.errors import UsageError
 from mlops_kit.objects import Store
 
 
@@ -44,6 +46,8 @@ def command(
     OLD and NEW are revisions; NEW is main if it is left out.
     """
     pointers.check_name(name)
+    if key and not rows:
+        raise UsageError("--key says what names a row: it needs --rows.")
     lake = session.cloud(session.environment(environment)).store("lake")
     before, after = refs.resolve(lake, name, old), refs.resolve(lake, name, new)
     found = verb.diff(lake, name, before, after, path)
@@ -56,7 +60,7 @@ def command(
             click.echo(line)
     for table in tables:
         _show(table)
-    tell(summary(found.summary))
+    (click.echo if stat else tell)(summary(found.summary))  # of --stat the numbers are the result
 
 
 def _tables(lake: Store, name: str, found: Diff, key: tuple[str, ...]) -> list[TableDiff]:
@@ -66,34 +70,38 @@ def _tables(lake: Store, name: str, found: Diff, key: tuple[str, ...]) -> list[T
 
 def _lines(found: Diff) -> Iterator[str]:
     """One line a file, in the order of the paths; a million of them are not held twice."""
-    for entry in found.removed:
-        yield f"- {entry.path} ({render.size(entry.size)})"
-    for entry in found.added:
-        yield f"+ {entry.path} ({render.size(entry.size)})"
-    for change in found.changed:
-        yield f"~ {change.new.path} ({render.size(change.old.size)} -> {render.size(change.new.size)})"
-    for change in found.renamed:
-        yield f"> {change.old.path} -> {change.new.path}"
+    size = render.size
+    lines = merge(
+        ((entry.path, f"- {entry.path} ({size(entry.size)})") for entry in found.removed),
+        ((entry.path, f"+ {entry.path} ({size(entry.size)})") for entry in found.added),
+        ((one.new.path, f"~ {one.new.path} ({size(one.old.size)} -> {size(one.new.size)})") for one in found.changed),
+        ((one.new.path, f"> {one.old.path} -> {one.new.path}") for one in found.renamed),
+    )
+    return (line for _, line in lines)
 
 
 def _show(table: TableDiff) -> None:
-    click.echo(f"\n{table.path}")
+    click.echo(f"\n{table.path}{'' if table.change == 'changed' else f' ({table.change})'}")
     if table.problem is not None:
         click.echo(f"  not compared: {table.problem}")
         return
     found = table.rows
     if found is None:
         return
-    for column in found.schema.added:
-        click.echo(f"  + column {column}")
-    for column in found.schema.removed:
-        click.echo(f"  - column {column}")
-    for column, before, after in found.schema.retyped:
-        click.echo(f"  ~ column {column}: {before} -> {after}")
-    changed = "" if found.changed is None else f", {found.changed} changed"
-    click.echo(f"  rows {found.rows_old} -> {found.rows_new}: {found.added} added, {found.removed} removed{changed}")
+    if table.change == "changed":
+        for column in found.schema.added:
+            click.echo(f"  + column {column}")
+        for column in found.schema.removed:
+            click.echo(f"  - column {column}")
+        for column, before, after in found.schema.retyped:
+            click.echo(f"  ~ column {column}: {before} -> {after}")
+    changed = "" if found.changed is None else f", {found.changed:,} changed"
+    click.echo(
+        f"  {found.rows_old:,} -> {render.some(found.rows_new, 'row')}: "
+        f"{found.added:,} added, {found.removed:,} removed{changed}"
+    )
     for column, count in (found.changed_columns or {}).items():
-        click.echo(f"    {column}: differs in {count}")
+        click.echo(f"    {column} differs in {render.some(count, 'row')}")
     for example in found.examples:
         sign = {"added": "+", "removed": "-", "changed": "~"}[example.kind]
         click.echo(f"    {sign} {_values(example.row)}")

@@ -10,8 +10,9 @@ import click
 from mlops_kit.cli import options, progress, render
 from mlops_kit.cli.session import Session, now, tell
 from mlops_kit.datasets import gc as verb
-from mlops_kit.datasets import listing, pointers
+from mlops_kit.datasets import listing, pointers, refs
 from mlops_kit.datasets.gc import GcPlan
+from mlops_kit.naming import DatasetKeys
 from mlops_kit.promotion.data_in_use import data_in_use
 
 
@@ -44,10 +45,14 @@ def command(
     Kept is what a branch, a tag, a release in the ledger, a registered model version, or a commit or promotion in
     flight leads to, with all of its history. Without NAME, all data sets are looked at.
     """
+    if name is not None:
+        pointers.check_name(name)
     stage = session.environment(environment)
     cloud = session.cloud(stage)
     lake = cloud.store("lake")
-    names = listing.datasets(lake) if name is None else [pointers.check_name(name)]
+    if name is not None and next(lake.versions(DatasetKeys(name).root), None) is None:
+        raise refs.no_such_dataset(lake, name)
+    names = listing.datasets(lake) if name is None else [name]
     result: list[dict[str, object]] = []
     for one in names:
         in_use = partial(data_in_use, cloud, one, stage.models)
@@ -55,10 +60,12 @@ def command(
         if not as_json:
             _show(plan, delete)
         if delete and (plan.objects or plan.hidden):
-            session.confirm(stage, f"Remove {plan.objects} objects of {one} in {stage.name} for good", yes)
+            session.confirm(
+                stage, f"Remove {render.some(plan.objects, 'object')} of {one} in {stage.name} for good", yes
+            )
             with progress.shown() as shown:
                 done = verb.execute(plan, lake, extra_roots=in_use, progress=shown)
-            tell(f"{one}: removed {done.objects} objects, {render.size(done.size)}")
+            tell(f"{one}: removed {render.some(done.objects, 'object')}, {render.size(done.size)}")
             for commit in done.kept_back:
                 tell(f"  kept {commit[:12]}: something leads to it by now")
         result.append(_json(plan) | {"deleted": delete})
@@ -68,12 +75,13 @@ def command(
 
 def _show(plan: GcPlan, delete: bool) -> None:
     click.echo(
-        f"{plan.dataset}: {len(plan.kept_commits)} commits with {plan.kept_files} files are in use; "
-        f"{len(plan.commits)} commits, {plan.objects} objects, {render.size(plan.size)} are not"
+        f"{plan.dataset}: in use {render.some(len(plan.kept_commits), 'commit')} with "
+        f"{render.some(plan.kept_files, 'file')}; not in use {render.some(len(plan.commits), 'commit')}, "
+        f"{render.some(plan.objects, 'object')}, {render.size(plan.size)}"
     )
     for kind, versions in plan.garbage.items():
         if versions:
-            click.echo(f"  {kind}: {len(versions)}, {render.size(sum(version.size for version in versions))}")
+            click.echo(f"  {kind}: {len(versions):,}, {render.size(sum(version.size for version in versions))}")
     for commit in plan.hidden:
         tell(f"  {commit[:12]} is in use, and its header was deleted or changed; --delete puts it back")
     for commit in plan.unknown_roots:

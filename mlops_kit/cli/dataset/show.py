@@ -40,13 +40,15 @@ def command(session: Session, dataset: str, environment: str | None, as_json: bo
         click.echo(f"refs    {', '.join(ref.full_name for ref in shown.refs)}")
     click.echo(f"author  {commit.author}")
     click.echo(f"time    {commit.time}")
-    click.echo(f"holds   {commit.files} files, {render.size(commit.size)}")
+    click.echo(f"holds   {render.some(commit.files, 'file')}, {render.size(commit.size)}")
     if shown.change is not None:
         click.echo(f"change  {summary(shown.change)}")
-    click.echo(f"\n    {commit.message}\n")
-    render.table(
-        ["TYPE", "FILES", "SIZE"], [(one.extension or "none", one.files, render.size(one.size)) for one in shown.types]
-    )
+    click.echo()
+    for line in commit.message.splitlines():
+        click.echo(f"    {line}".rstrip())
+    click.echo()
+    types = [(one.extension or "none", f"{one.files:,}", render.size(one.size)) for one in shown.types]
+    render.table(["TYPE", "FILES", "SIZE"], types)
     click.echo()
     render.table(["BIGGEST", "SIZE"], [(entry.path, render.size(entry.size)) for entry in shown.biggest])
 
@@ -54,7 +56,7 @@ def command(session: Session, dataset: str, environment: str | None, as_json: bo
 def summary(change: Summary) -> str:
     """A diff in one line."""
     parts = [
-        f"{total.files} {what}"
+        f"{total.files:,} {what}"
         for total, what in (
             (change.added, "added"),
             (change.removed, "removed"),
@@ -64,4 +66,4 @@ def summary(change: Summary) -> str:
         if total.files
     ]
     sign = "-" if change.growth < 0 else "+"
-    return f"{', '.join(parts) or 'nothing'}; {change.unchanged} unchanged; {sign}{render.size(abs(change.growth))}"
+    return f"{', '.join(parts) or 'nothing'}; {change.unchanged:,} unchanged; {sign}{render.size(abs(change.growth))}"

@@ -18,6 +18,7 @@ SHOWN = 20
 @click.argument("dataset", metavar="NAME[@REV]")
 @click.option("--deep", is_flag=True, help="Read and hash every file.")
 @click.option("--repair", is_flag=True, help="Make the versions current again that were committed.")
+@options.yes
 @click.option("--all", "everything", is_flag=True, help="Every commit that a branch or a tag leads to.")
 @options.first_stage
 @options.as_json
@@ -28,40 +29,52 @@ def command(
     deep: bool,
     repair: bool,
     everything: bool,
+    yes: bool,
     environment: str | None,
     as_json: bool,
 ) -> None:
     """Check that a commit can be read bit for bit; repair it."""
     name, revision = refs.parse(dataset)
     if everything and "@" in dataset:
-        raise UsageError("Either one commit or --all.")
-    lake = session.cloud(session.environment(environment)).store("lake")
+        raise UsageError("Either one commit or --all.", hint=f"mlops-kit dataset verify {name} --all")
+    stage = session.environment(environment)
+    lake = session.cloud(stage).store("lake")
+    if repair:
+        session.confirm(stage, f"Repair {dataset} in {stage.name}", yes)
     with progress.shown() as shown:
         found = (
             list(verb.verify_all(lake, name, deep=deep, repair=repair, progress=shown))
             if everything
             else [verb.verify(lake, name, refs.resolve(lake, name, revision), deep=deep, repair=repair, progress=shown)]
         )
+    if not found:
+        raise refs.no_such_dataset(lake, name)
     if as_json:
         render.as_json([_json(one) for one in found])
     else:
         for one in found:
             _show(name, one)
     broken = [one for one in found if not one.intact]
+    again = [dataset, *(["--all"] if everything else []), *(["--deep"] if deep else []), "--repair"]
     if broken:
         raise IntegrityError(
-            f"{len(broken)} of {len(found)} commits of {name} cannot be read bit for bit.",
+            f"{len(broken)} of {render.some(len(found), 'commit')} of {name} is not as it was committed."
+            if len(broken) == 1
+            else f"{len(broken)} of {render.some(len(found), 'commit')} of {name} are not as they were committed.",
             hint=(
                 "What no version has any more has to come from elsewhere: another environment, or whoever made it."
                 if repair
-                else f"Mend what the bucket's older versions allow: mlops-kit dataset verify {dataset} --repair"
+                else f"Mend what the bucket's older versions allow: mlops-kit dataset verify {' '.join(again)}"
             ),
         )
 
 
 def _show(name: str, found: Verification) -> None:
-    how = f", {found.hashed} read and hashed" if found.hashed else ""
-    click.echo(f"{name}@{found.commit[:12]}  {found.files} files, {render.size(found.size)}{how}")
+    how = f", {found.hashed:,} read and hashed" if found.hashed else ""
+    state = "broken" if not found.intact else "repaired" if found.damaged else "intact"
+    click.echo(
+        f"{name}@{found.commit[:12]}  {state}: {render.some(found.files, 'file')}, {render.size(found.size)}{how}"
+    )
     repaired, lost = set(found.repaired), set(found.lost)
     for what, paths in (
         ("record", found.records),

@@ -40,6 +40,7 @@ s3_requests, s3_policy, policy,     bucket policies with conditions and principa
 conditions
 s3_integrity                        digests that do not match are refused and those that do are kept
 s3_copy                             CopyObject under preconditions
+s3_versions                         versions and delete markers: listed in one order, deleted one by one
 s3_retention                        object lock: default retention, no shortening
 s3_events                           S3's events, one for each change, as S3 words them
 s3_logging                          access logging that Terraform can switch on; nothing is delivered
@@ -79,6 +80,7 @@ from mlops_kit.local.overlay import (
     s3_policy,
     s3_requests,
     s3_retention,
+    s3_versions,
     sagemaker_async,
     sagemaker_endpoints,
     sagemaker_models,
@@ -121,6 +123,7 @@ def install() -> None:
         sagemaker_async,
         s3_integrity,
         s3_copy,
+        s3_versions,
         s3_retention,
         s3_configuration,
         s3_named_configuration,

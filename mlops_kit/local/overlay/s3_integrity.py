@@ -11,6 +11,7 @@ not kept
 composite checksums lack "-N" in HeadObject added
 a completed upload does not return its      returned, with its type
 checksum
+ListParts leaves out checksums              those of an upload with an algorithm are there, part by part
 ==========================================  ===========================================================================
 
 CRC-32C and CRC-64/NVME are kept as sent and not verified: Python has neither, and no request of the kit or of Terraform
@@ -34,6 +35,7 @@ from mlops_kit.local.overlay.s3_requests import S3Request
 ALGORITHMS = ("SHA256", "SHA1", "CRC32", "CRC32C", "CRC64NVME")
 VERIFIED = ("SHA256", "SHA1", "CRC32")
 _HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PART = re.compile(r"(?P<rest><Part>.*?<PartNumber>(?P<number>\d+)</PartNumber>.*?)</Part>", re.DOTALL)
 _TRAILER = re.compile(rb"\r\nx-amz-checksum-(\w+):([A-Za-z0-9+/=]+)\r\n")
 
 
@@ -43,6 +45,8 @@ def install() -> None:
     complete = guard.original(
         S3Response, "_key_response_post", "self", "request", "body", "bucket_name", "query", "key_name"
     )
+
+    list_parts = guard.original(S3Response, "list_parts", "self")
 
     def _get_checksum(self: Any, response_headers: dict[str, Any]) -> tuple[str, str | None]:
         algorithm, value = sent(self.headers, self.raw_body)
@@ -73,7 +77,22 @@ def install() -> None:
             text = text.replace("</CompleteMultipartUploadResult>", f"{found}</CompleteMultipartUploadResult>")
         return status, headers, text
 
+    def list_parts_with_checksums(self: Any) -> Any:
+        status, headers, body = list_parts(self)
+        upload = self.backend.get_bucket(self.bucket_name).multiparts[self._get_param("uploadId")]
+        algorithm = upload.metadata.get("x-amz-checksum-algorithm")
+        if not algorithm:
+            return status, headers, body
+
+        def add(found: re.Match[str]) -> str:
+            checksum = compute_checksum(upload.parts[int(found["number"])].value, algorithm=algorithm).decode()
+            return f"{found['rest']}<Checksum{algorithm}>{checksum}</Checksum{algorithm}></Part>"
+
+        text = body if isinstance(body, str) else body.decode()
+        return status, headers, _PART.sub(add, text)
+
     guard.replace(S3Response, "_get_checksum", _get_checksum)
+    guard.replace(S3Response, "list_parts", list_parts_with_checksums)
     guard.replace(S3Response, "head_object", head_object)
     guard.replace(S3Response, "_key_response_post", _key_response_post)
     s3_requests.register(check_digests)

@@ -1,0 +1,31 @@
+"""Counts what was injected; a run in one process says so at its end, and any run in its reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.fixture
+def count(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Keeps a scenario's summary line."""
+
+    # Not record_property: it warns where a JUnit report is written, and a warning is an error here.
+    def keep(line: str) -> None:
+        request.node.user_properties.append(("injected", line))
+
+    return keep
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = [
+        f"{report.nodeid.rpartition('/')[2].partition('.')[0]}: {report.nodeid.partition('[')[2][:-1]}: {value}"
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "injected"
+    ]
+    if lines:
+        terminalreporter.section("faults")
+        for line in sorted(lines):
+            terminalreporter.line(line)
