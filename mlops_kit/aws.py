@@ -33,6 +33,7 @@ from mlops_kit.config import Environment
 from mlops_kit.errors import AccessError, ConflictError, MlopsKitError, NotFoundError, ServiceError
 from mlops_kit.naming import PERSON_ROLES, BucketKind
 from mlops_kit.objects import Store
+from mlops_kit.redaction import redact_logs
 from mlops_kit.wire import Wire
 
 if TYPE_CHECKING:
@@ -150,10 +151,12 @@ def connect(environment: Environment, *, local_endpoint: str | None = None) -> C
     Raises:
         AccessError: no credentials, expired ones, or ones that cannot act in the environment's account.
     """
+    redact_logs()
     base = _local_session(environment) if local_endpoint else boto3.Session(region_name=environment.region)
     try:
         caller = _identity(base, local_endpoint)
         session = _as_promoter(environment, base, caller, local_endpoint)
+        redact_logs()  # once more: what was needed for that has loggers of its own
         acting = caller if session is base else _identity(session, local_endpoint)
     except ClientError as exc:
         raise translate(exc) from exc

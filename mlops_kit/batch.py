@@ -143,7 +143,7 @@ def _job(schedule: dict[str, Any], names: ModelNames) -> dict[str, Any]:
         job = json.loads(schedule["Target"]["Input"])
         if not isinstance(job, dict) or "TransformOutput" not in job:
             raise ValueError("it has no TransformOutput")
-    except (KeyError, ValueError) as exc:
+    except (KeyError, ValueError, RecursionError) as exc:
         raise IntegrityError(
             f"The schedule {names.schedule('batch')} does not start a transform job: {exc}.",
             hint="Somebody changed it by hand. Deploy the environment with `-replace` of this schedule.",

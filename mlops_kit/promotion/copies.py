@@ -30,6 +30,33 @@ class Copy:
         return self.name == "model.tar.gz"
 
 
+def written_once(artifacts: Store, names: ModelNames, sha256: str) -> list[str]:
+    """The keys of a version's objects, none of which was ever overwritten: the kit writes each of them once.
+
+    Nothing else vouches for metrics and baseline, whose digests no package names. So whoever may write to the bucket,
+    and may not delete versions for good, cannot change them either. Only the signature, which vouches for itself, may
+    have been made anew: with another key, for example.
+
+    Raises:
+        IntegrityError: one has several versions, or was deleted.
+    """
+    keys: list[str] = []
+    for version in artifacts.versions(names.artifact_prefix(sha256)):
+        if version.key == names.package_key(sha256):
+            continue  # which package of its own environment has the artifact is no part of the version
+        if version.key == names.signature_key(sha256):
+            keys += [version.key] if version.latest and not version.deleted else []
+            continue
+        if version.deleted or version.key in keys[-1:]:
+            raise IntegrityError(
+                f"{artifacts.uri(version.key)} was overwritten or deleted: it was not written once.",
+                hint="See who did that (CloudTrail). The oldest version is what was recorded; take away what lies on "
+                "top of it as an administrator, or train again.",
+            )
+        keys.append(version.key)
+    return keys
+
+
 def read_copies(
     source: Store, target: Store, source_names: ModelNames, names: ModelNames, sha256: str
 ) -> tuple[Copy, ...]:
@@ -42,8 +69,7 @@ def read_copies(
     """
     root = source_names.artifact_prefix(sha256)
     artifact = source_names.artifact_key(sha256)
-    # Which package of its own environment has the artifact is no part of the version.
-    keys = [key for key in source.keys(root) if key != source_names.package_key(sha256)]
+    keys = written_once(source, source_names, sha256)
     if artifact not in keys:
         raise IntegrityError(f"{source.uri(artifact)} is missing.")
     if source_names.metrics_key(sha256) not in keys:

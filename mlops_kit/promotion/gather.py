@@ -6,7 +6,6 @@ as the source's auditor, because CloudWatch answers nobody from another account.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from mlops_kit.config.release_gates import Gates
 from mlops_kit.errors import AccessError, IntegrityError, MlopsKitError
 from mlops_kit.naming import ModelNames
 from mlops_kit.objects import Store
+from mlops_kit.objects.strict_json import number, read_json
 from mlops_kit.promotion import approvals
 from mlops_kit.promotion.approvals import Approval
 from mlops_kit.promotion.events import Event, Release
@@ -213,7 +213,14 @@ def read_metrics(artifacts: Store, names: ModelNames, sha256: str) -> dict[str, 
     body = artifacts.get(key)
     if body is None:
         raise IntegrityError(f"{artifacts.uri(key)} is missing: the version has no recorded metrics.")
+    return parse_metrics(body, artifacts.uri(key))
+
+
+def parse_metrics(body: bytes, uri: str) -> dict[str, float]:
+    """Raises:
+    IntegrityError: it is no mapping of names to numbers.
+    """
     try:
-        return {str(name): float(value) for name, value in json.loads(body).items()}
+        return {str(name): number(value) for name, value in read_json(body).items()}
     except (ValueError, TypeError, AttributeError) as exc:
-        raise IntegrityError(f"{artifacts.uri(key)} is not what a training job reports: {exc}") from exc
+        raise IntegrityError(f"{uri} is not what a training job reports: {exc}") from exc

@@ -12,7 +12,6 @@ lock's id, or says so on purpose, which is a rollback's right (``force``).
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from mlops_kit.errors import ConflictError, IntegrityError, MlopsKitError, NotFoundError
 from mlops_kit.naming import ModelNames
 from mlops_kit.objects import Store, canonical_json
+from mlops_kit.objects.strict_json import read_json
 from mlops_kit.promotion.place import Place
 
 RENEW_SECONDS = 60.0
@@ -56,7 +56,7 @@ class Holder:
     def parse(cls, body: bytes) -> Holder | None:
         """None if it is no lock of ours."""
         try:
-            content = json.loads(body)
+            content = read_json(body)
             place = Place(**{item.name: content.pop(item.name) for item in fields(Place)})
             return cls(place=place, **content)
         except (ValueError, TypeError, KeyError, AttributeError):

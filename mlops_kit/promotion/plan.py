@@ -6,7 +6,6 @@ got with it: so a promotion that is cut off and run again carries out the same p
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -24,8 +23,9 @@ from mlops_kit.errors import IntegrityError, NotFoundError
 from mlops_kit.naming import ModelNames
 from mlops_kit.network import read_network
 from mlops_kit.objects import Store, canonical_json, sha256_bytes
+from mlops_kit.objects.strict_json import read_json
 from mlops_kit.promotion import gates, ledger
-from mlops_kit.promotion.copies import Copy, read_copies
+from mlops_kit.promotion.copies import Copy, read_copies, written_once
 from mlops_kit.promotion.cost import Cost, cost
 from mlops_kit.promotion.events import CountedApproval, Event, Release, ReleaseSpec, Verdict
 from mlops_kit.promotion.evidence import ArtifactFound, DataFound, GatePolicy, Unread
@@ -213,6 +213,7 @@ def _artifact(
 ) -> _Artifact:
     """What moves, and whether the artifact is what the version says."""
     if request.within:
+        written_once(source, source_names, sha256)
         head = source.head(source_names.artifact_key(sha256))
         if head is None:
             raise IntegrityError(f"{source.uri(source_names.artifact_key(sha256))} is missing.")
@@ -258,7 +259,7 @@ def _registered(cloud: Cloud, target: Store, names: ModelNames, sha256: str) -> 
     if body is None:
         return None
     try:
-        number = int(json.loads(body)["version"])
+        number = int(read_json(body)["version"])
     except (ValueError, TypeError, KeyError) as exc:
         raise IntegrityError(f"{target.uri(names.package_key(sha256))} names no version.") from exc
     found = registry.read_version(cloud.sagemaker, names, number)

@@ -49,11 +49,12 @@ EVERYTHING: dict[str, Any] = {
 """Every gate but the signature, which has a test of its own."""
 
 PLAIN_CALLS = Counter(
-    {"DescribeModelPackage": 1, "GetObject": 7, "HeadObject": 5, "ListObjectVersions": 2, "ListObjectsV2": 3}
+    {"DescribeModelPackage": 1, "GetObject": 7, "HeadObject": 5, "ListObjectVersions": 3, "ListObjectsV2": 2}
 )
 """GetObject: settings of the network, commit (target, source), its file list, ref of the target, metrics, pointer to
 the package. HeadObject: the four objects of the version, and whether the target has the commit. ListObjectVersions:
-ledger, approvals. ListObjectsV2: the version's objects in source and target, which files of the commit the target has.
+ledger, approvals, the version's objects in the source. ListObjectsV2: those in the target, and which files of the
+commit the target has.
 """
 STRICT_CALLS = 27
 """With every gate but the signature and the incumbent, an event in the source's ledger and one approval."""
