@@ -30,6 +30,8 @@ def command() -> None:
 def baseline(session: Session, version: str, environment: str | None) -> None:
     """Record the distributions of the data that MODEL@VERSION was trained on. Promotion takes them along."""
     name, number = parse_version(version)
+    if not isinstance(number, int):
+        raise UsageError(f"{version!r} is not one version.", hint=f"Name it by its number, for example {name}@3.")
     stage = session.environment(environment)
     config = session.project.model(name, stage)
     cloud = session.cloud(stage)

@@ -6,7 +6,6 @@ got with it: so a promotion that is cut off and run again carries out the same p
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -155,7 +154,7 @@ def plan(request: PromotionRequest, project: Project, cloud: Cloud, now: datetim
         copies=() if isinstance(copies, Unread) else copies.copies,
         commit=None if isinstance(data, Unread) else data.commit,
         data=None if isinstance(data, Unread) else data.plan,
-        registered=version if request.within else _registered(cloud, target, names, sha256),
+        registered=version if request.within else registry.read_pointer(cloud.sagemaker, names, target, sha256),
         incumbent=incumbent,
         spec=spec,
         config=release_name(names, spec),
@@ -250,18 +249,3 @@ def _reaches(lake: Store, dataset: str, commit: str) -> bool:
     if ref is None:
         return False
     return ref.commit == commit or any(one.id == commit for one in walk(lake, dataset, ref.commit))
-
-
-def _registered(cloud: Cloud, target: Store, names: ModelNames, sha256: str) -> ModelVersion | None:
-    """By the pointer that registering leaves behind. Without one, registering looks through all versions itself."""
-    body = target.get(names.package_key(sha256))
-    if body is None:
-        return None
-    try:
-        number = int(json.loads(body)["version"])
-    except (ValueError, TypeError, KeyError) as exc:
-        raise IntegrityError(f"{target.uri(names.package_key(sha256))} names no version.") from exc
-    found = registry.read_version(cloud.sagemaker, names, number)
-    if found.lineage.artifact_sha256 != sha256:
-        raise IntegrityError(f"{target.uri(names.package_key(sha256))} names {found.name}, which is another artifact.")
-    return found
