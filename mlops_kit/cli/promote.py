@@ -8,8 +8,8 @@ from mlops_kit.cli import options, progress, promotion_plan, render
 from mlops_kit.cli.session import Session, now, tell
 from mlops_kit.datasets import copy, refs
 from mlops_kit.datasets.transfer import AT_ONCE
-from mlops_kit.promotion import gates, plan, request
-from mlops_kit.promotion.execute import Deployment, execute
+from mlops_kit.promotion import gates, plan, request, smoke
+from mlops_kit.promotion.execute import Begun, Deployment, execute
 
 
 @click.group()
@@ -30,6 +30,7 @@ def command() -> None:
     help="Go past this gate, where the environment allows it.",
 )
 @click.option("--reason", "reasons", metavar="TEXT", multiple=True, help="Why: recorded with each --override.")
+@click.option("--no-wait", is_flag=True, help="Begin the deployment and leave; run the same again to finish it.")
 @options.dry_run
 @options.yes
 @options.as_json
@@ -42,6 +43,7 @@ def model(
     without_data: bool,
     overridden: tuple[str, ...],
     reasons: tuple[str, ...],
+    no_wait: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -51,7 +53,9 @@ def model(
     MODEL@latest-approved is the newest version that was released in the stage before.
     """
     overrides = request.overrides(overridden, reasons)
-    wanted = request.request(session.project, version, to, from_, with_data=not without_data, overrides=overrides)
+    wanted = request.request(
+        session.project, version, to, from_, with_data=not without_data, overrides=overrides, wait=not no_wait
+    )
     cloud = session.cloud(wanted.target)
     planned = plan.plan(wanted, session.project, cloud, now())
     if dry_run and as_json:
@@ -65,11 +69,38 @@ def model(
     session.confirm(wanted.target, f"Release {planned.version.name} in {to}", yes)
     config = session.project.model(wanted.model, wanted.target)
     names = wanted.target.names.model(wanted.model)
-    event = execute(planned, Deployment(cloud, names, config.serving.rollout, now, tell))
-    if as_json:
-        render.as_json({"release": event.release.id, "version": event.release.version, "event": event})
+    test = smoke.read(config, session.project.source_dir(config))
+    with progress.shown() as shown:
+        done = execute(
+            planned,
+            Deployment(
+                cloud,
+                names,
+                config.serving.rollout,
+                now,
+                tell,
+                smoke=test,
+                wait=wanted.wait,
+                progress=shown,
+            ),
+        )
+    if isinstance(done, Begun):
+        _begun(planned, done, as_json)
+    elif as_json:
+        render.as_json({"release": done.release.id, "version": done.release.version, "event": done})
     else:
-        click.echo(f"{event.release.id} {wanted.model}@{event.release.version}")
+        click.echo(f"{done.release.id} {wanted.model}@{done.release.version}")
+
+
+def _begun(planned: plan.ModelPlan, begun: Begun, as_json: bool) -> None:
+    """Nothing is recorded yet, and the lock is kept: say how it goes on."""
+    wanted, release = planned.request, begun.release
+    tell(f"watch it:  mlops-kit status {wanted.model} --in {wanted.target.name} --follow")
+    tell("finish it: the same command again, by anybody who may; until then nothing else is released here")
+    if as_json:
+        render.as_json({"begun": release.config, "version": release.version, "plan": planned.sha256})
+    else:
+        click.echo(f"begun {wanted.model}@{release.version} {release.config}")
 
 
 @command.command()

@@ -88,6 +88,10 @@ class Ledger:
                 break
         return found
 
+    def went_on(self, events: Sequence[Event]) -> bool:
+        """Whether somebody recorded something after ``events``: they are not the newest any more."""
+        return self._store.head(self._names.ledger_key(events[-1].seq + 1 if events else 1)) is not None
+
     def append(self, events: Sequence[Event], event: Event) -> Event:
         """Write ``event`` after ``events``, the ones its writer has seen; of these the last is what counts.
 

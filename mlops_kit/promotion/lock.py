@@ -8,6 +8,9 @@ A process that was killed leaves its lock behind. The same command, run again by
 it over: at once if the process is seen to be gone, and else (after a reboot, or in a container made anew) when S3's own
 clock says that nobody has renewed it for ten minutes. Everybody else is refused until ``mlops-kit unlock`` is told the
 lock's id, or says so on purpose, which is a rollback's right (``force``).
+
+``promote --no-wait`` parks its lock: the process ends, the lock stays. Nobody else gets in between, and the same
+command, run by anybody on any host, takes it over and finishes what was begun.
 """
 
 from __future__ import annotations
@@ -46,10 +49,14 @@ class Holder:
     started: str
     renewed: str
     what: str
+    parked: str = ""
+    """The endpoint config that is on its way while nobody waits for it; empty as long as somebody is at work."""
 
     def to_json(self) -> bytes:
         content = asdict(self)
         place = content.pop("place")
+        if not self.parked:
+            del content["parked"]
         return canonical_json(content | place)
 
     @classmethod
@@ -75,6 +82,7 @@ class Held:
     holder: Holder
     took_over: Holder | None = None
     _lost: ConflictError | None = field(default=None, repr=False)
+    _writing: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def check(self) -> None:
         """Still ours? Ask before every step that cannot be taken back.
@@ -93,17 +101,32 @@ class Held:
         Raises:
             ConflictError: somebody took it away.
         """
-        etag = self._seen()
-        if etag is None:
-            self._lost = self._gone()
-            raise self._lost
-        renewed = replace(self.holder, renewed=_text(now))
+        with self._writing:  # the thread that renews it, and whoever parks it
+            etag = self._seen()
+            if etag is None:
+                self._lost = self._gone()
+                raise self._lost
+            renewed = replace(self.holder, renewed=_text(now))
+            try:
+                self.store.replace(self.names.lock_key, renewed.to_json(), etag)
+            except ConflictError as exc:
+                self._lost = self._gone()
+                raise self._lost from exc
+            self.holder = renewed
+
+    def park(self, config: str, now: datetime) -> None:
+        """Leave the lock in place when the block ends, for whoever runs the same command next, wherever that is.
+
+        Raises:
+            ConflictError: somebody took it away.
+        """
+        with self._writing:
+            before, self.holder = self.holder, replace(self.holder, parked=config)
         try:
-            self.store.replace(self.names.lock_key, renewed.to_json(), etag)
-        except ConflictError as exc:
-            self._lost = self._gone()
-            raise self._lost from exc
-        self.holder = renewed
+            self.renew(now)
+        except _TROUBLE:
+            self.holder = before  # so that it is released instead
+            raise
 
     def _seen(self) -> str | None:
         found = self.store.get_with_etag(self.names.lock_key)
@@ -146,10 +169,16 @@ def hold(
     finally:
         stop.set()
         thread.join()
-        try:
-            release(store, names, held.holder.id)
-        except _TROUBLE as exc:
-            tell(f"the lock of {names.model} could not be released: {exc}. {_unlock(names, held.holder.id)}")
+        if not held.holder.parked:
+            _end(held, tell)
+
+
+def _end(held: Held, tell: Callable[[str], None]) -> None:
+    store, names = held.store, held.names
+    try:
+        release(store, names, held.holder.id)
+    except _TROUBLE as exc:
+        tell(f"the lock of {names.model} could not be released: {exc}. {_unlock(names, held.holder.id)}")
 
 
 def _renew(held: Held, now: Callable[[], datetime], stop: threading.Event, seconds: float) -> None:
@@ -209,7 +238,9 @@ def _acquire(store: Store, names: ModelNames, mine: Holder, force: bool) -> Held
 
 
 def _is_left_behind(other: Holder, mine: Holder, age: timedelta) -> bool:
-    """Whether the lock is one that an earlier run of the same command could not release."""
+    """Whether the lock is one that an earlier run of the same command could not release, or left on purpose."""
+    if other.parked:
+        return other.what == mine.what
     if (other.holder, other.what, other.place.host) != (mine.holder, mine.what, mine.place.host):
         return False
     gone = other.place.is_gone()
@@ -298,6 +329,8 @@ def release(store: Store, names: ModelNames, id_: str) -> None:
 
 def _refused(names: ModelNames, other: Holder) -> ConflictError:
     renewed = "" if other.renewed == other.started else f" It was renewed at {other.renewed}."
+    if other.parked:
+        renewed = f" Nobody waits for it: {other.parked} is on its way, and the same command run again finishes it."
     return ConflictError(
         f"{names.model} in {names.environment.environment} is locked by {other}.{renewed}",
         hint=f"Wait for it to end. If nobody is at work there any more: {_command(names, other.id)}",

@@ -23,7 +23,6 @@ from mlops_kit.errors import IntegrityError, NotFoundError
 from mlops_kit.naming import ModelNames
 from mlops_kit.network import read_network
 from mlops_kit.objects import Store, canonical_json, sha256_bytes
-from mlops_kit.objects.strict_json import read_json
 from mlops_kit.promotion import gates, ledger
 from mlops_kit.promotion.copies import Copy, read_copies, written_once
 from mlops_kit.promotion.cost import Cost, cost
@@ -155,7 +154,7 @@ def plan(request: PromotionRequest, project: Project, cloud: Cloud, now: datetim
         copies=() if isinstance(copies, Unread) else copies.copies,
         commit=None if isinstance(data, Unread) else data.commit,
         data=None if isinstance(data, Unread) else data.plan,
-        registered=version if request.within else _registered(cloud, target, names, sha256),
+        registered=version if request.within else registry.read_pointer(cloud.sagemaker, names, target, sha256),
         incumbent=incumbent,
         spec=spec,
         config=release_name(names, spec),
@@ -251,18 +250,3 @@ def _reaches(lake: Store, dataset: str, commit: str) -> bool:
     if ref is None:
         return False
     return ref.commit == commit or any(one.id == commit for one in walk(lake, dataset, ref.commit))
-
-
-def _registered(cloud: Cloud, target: Store, names: ModelNames, sha256: str) -> ModelVersion | None:
-    """By the pointer that registering leaves behind. Without one, registering looks through all versions itself."""
-    body = target.get(names.package_key(sha256))
-    if body is None:
-        return None
-    try:
-        number = int(read_json(body)["version"])
-    except (ValueError, TypeError, KeyError) as exc:
-        raise IntegrityError(f"{target.uri(names.package_key(sha256))} names no version.") from exc
-    found = registry.read_version(cloud.sagemaker, names, number)
-    if found.lineage.artifact_sha256 != sha256:
-        raise IntegrityError(f"{target.uri(names.package_key(sha256))} names {found.name}, which is another artifact.")
-    return found

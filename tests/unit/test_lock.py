@@ -389,3 +389,35 @@ def test_killed_at_any_request_the_next_run_goes_on(kind: Any, nth: int, here: W
     with lock.hold(here.artifacts, NAMES, what=WHAT, holder=ALICE, now=now, tell=lambda _: None) as held:
         held.check()
     assert versions(here) == 0
+
+
+# --- Parked.
+
+
+def test_a_parked_lock_stays_and_only_the_same_command_takes_it_over_from_anywhere(here: World) -> None:
+    with lock.hold(here.artifacts, NAMES, what=WHAT, holder=ALICE, now=now, tell=quiet) as held:
+        held.park("churn-config", NOW)
+    left = lock.show(here.artifacts, NAMES)
+    assert left is not None
+    assert (left.id, left.parked) == (held.holder.id, "churn-config")
+    with pytest.raises(ConflictError, match="churn-config is on its way"):
+        acquire(here, what="promote churn@3 from dev to dev")
+    other = acquire(here, holder=BOB, place=Place("elsewhere", 1))
+    assert other.took_over == left
+    assert not other.holder.parked
+    lock.release(here.artifacts, NAMES, other.holder.id)
+    assert versions(here) == 0
+
+
+def test_a_lock_that_could_not_be_parked_is_released(here: World) -> None:
+    here.s3.faults.append(Fault("denied", operation="PutObject", when=lambda request: b"parked" in bytes(request.body)))
+    with (
+        pytest.raises(ClientError),
+        lock.hold(here.artifacts, NAMES, what=WHAT, holder=ALICE, now=now, tell=quiet) as held,
+    ):
+        held.park("churn-config", NOW)
+    assert lock.show(here.artifacts, NAMES) is None
+
+
+def test_a_lock_that_is_not_parked_says_nothing_of_it(here: World) -> None:
+    assert b"parked" not in acquire(here).holder.to_json()
