@@ -12,7 +12,8 @@ million          1,000,000 entries: log, diff, and a commit of one file, against
 
 Commands run as whole processes, start-up and all, except where a row says "copying": there the clock starts when the
 first object may be copied, because at a given latency the rest is start-up. Each server holds nothing but what the
-round put there. Wall clocks need a quiet machine; the ratios are what counts.
+round put there. Wall clocks need a quiet machine; the ratios are what counts. Files are where ``TMPDIR`` says: on a
+disk, as a rule, where writing them twice, as dvc does, costs more than in memory.
 
     python -m benchmarks.datasets [--rounds 3] [small large copy million]
 """
@@ -42,9 +43,6 @@ DEV, STAGING = "111111111111", "222222222222"
 LAKES = {f"acme-dev-{DEV}-lake": DEV, f"acme-staging-{STAGING}-lake": STAGING}
 DEV_LAKE, STAGING_LAKE = LAKES
 PLAIN = {"plain": DEV, "plain-copy": DEV}
-SCRATCH = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - each run makes a directory of its own
-"""In memory, as the server is: for thousands of small files a disk is the same for both sides, and most of the time.
-Large files go to the disk that temporary files are on."""
 IN_FLIGHT = 64
 LATENCY = 0.03
 DATASET = "bench"
@@ -85,9 +83,9 @@ def _s5cmd() -> Path:
 
 
 @contextmanager
-def bench(latency: float = 0.0, scratch_in: str | None = SCRATCH) -> Iterator[Bench]:
+def bench(latency: float = 0.0) -> Iterator[Bench]:
     with (
-        tempfile.TemporaryDirectory(prefix="bench-", dir=scratch_in) as scratch,
+        tempfile.TemporaryDirectory(prefix="bench-") as scratch,
         serving(LAKES | PLAIN, latency) as url,
     ):
         yield Bench(url, Path(scratch))
@@ -127,11 +125,11 @@ def large(rounds: int, data: Path) -> list[Row]:
     ours: dict[str, list[Taken]] = {"up": [], "down": []}
     theirs: dict[str, list[Taken]] = {"up": [], "down": []}
     for _ in range(rounds):
-        with bench(scratch_in=None) as at:
+        with bench() as at:
             ours["up"].append(at.kit("dataset", "commit", DATASET, source, "-m", "all of it"))
             ours["down"].append(at.kit("dataset", "checkout", DATASET, at.scratch / "out"))
             _same(source, at.scratch / "out")
-        with bench(scratch_in=None) as at:
+        with bench() as at:
             theirs["up"].append(at.s5cmd("cp", f"{source}/", "s3://plain/data/"))
             theirs["down"].append(at.s5cmd("cp", "s3://plain/data/*", f"{at.scratch}/out/"))
             _same(source, at.scratch / "out")
@@ -244,7 +242,7 @@ def main() -> None:
         # Neither side is to compile its modules in every run.
         if name.startswith(("AWS_", "MLOPS_KIT_", "DVC_")) or name == "PYTHONDONTWRITEBYTECODE":
             del os.environ[name]
-    with tempfile.TemporaryDirectory(prefix="bench-data-", dir=SCRATCH) as data:
+    with tempfile.TemporaryDirectory(prefix="bench-data-") as data:
         for part in arguments.parts or PARTS:
             record(PARTS[part](arguments.rounds, Path(data)))
 

@@ -35,7 +35,7 @@ from mlops_kit.datasets.pointers import (
 )
 from mlops_kit.datasets.read import exists, find_commit
 from mlops_kit.errors import IntegrityError, NotFoundError, UsageError
-from mlops_kit.objects import Store, each
+from mlops_kit.objects import Store, codes, each
 
 __all__ = [
     "DEFAULT_REF",
@@ -130,9 +130,13 @@ def _named(lake: Store, dataset: str, name: str, kind: Kind) -> Ref | None:
     Asked for the object itself, S3 refuses a caller who may list only a part of the bucket, as a promoter its source.
     """
     where = key(dataset, name, kind)
-    with suppress(ClientError):  # who may list nothing at all may still read
+    try:
         if all(item.key != where for item in lake.listing(where)):
             return None
+    except ClientError as exc:
+        if codes.of(exc) not in codes.REFUSED:
+            raise
+        # Who may list nothing at all may still read.
     return read(lake, dataset, name, kind)
 
 

@@ -8,6 +8,8 @@ import pty
 import re
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -207,6 +209,15 @@ def test_lines_where_there_is_no_terminal_or_a_dumb_one(monkeypatch: pytest.Monk
         assert isinstance(shown, Bars)
 
 
+def all_of(terminal: int) -> str:
+    """What is written to a terminal until its other side is closed, which Linux tells by an error."""
+    pieces: list[bytes] = []
+    with suppress(OSError):
+        while piece := os.read(terminal, 1 << 16):
+            pieces.append(piece)
+    return b"".join(pieces).decode()
+
+
 def test_a_command_on_a_terminal_draws_on_stderr_alone(
     kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,11 +225,12 @@ def test_a_command_on_a_terminal_draws_on_stderr_alone(
     monkeypatch.setenv("TERM", "xterm")
     source = write_files(tmp_path / "data", {f"{number}": "x" * 100 for number in range(20)})
     ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w") as terminal, monkeypatch.context() as patch:
-        patch.setattr(sys, "stderr", terminal)
-        done = kit("dataset", "commit", "pets", source, "-m", "m")
-        terminal.flush()
-        screen = os.read(ours, 1 << 20).decode()
+    with ThreadPoolExecutor(1) as reader:  # a terminal holds little, and gives it in pieces
+        screen_of = reader.submit(all_of, ours)
+        with os.fdopen(theirs, "w") as terminal, monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", terminal)
+            done = kit("dataset", "commit", "pets", source, "-m", "m")
+        screen = screen_of.result()
     os.close(ours)
     assert done.code == 0
     assert re.fullmatch(r"pets@[0-9a-f]{12}\n", done.out)
