@@ -1,4 +1,5 @@
-"""Promote a data commit and say how many objects a second were copied, from the first request to the last answer.
+"""Promote a data commit and say how many objects a second were copied, from the first request to the last answer: with
+the listing of what is there and the commit's records, without the start of Python.
 
 python -m benchmarks.copying DATASET IN-FLIGHT
 """
@@ -21,8 +22,8 @@ def main(dataset: str, in_flight: int) -> None:
     wire = Wire.of(boto3.client("s3"))
     source = Store(wire, "acme-dev-111111111111-lake", "111111111111")
     target = Store(wire, "acme-staging-222222222222-lake", "222222222222")
-    planned = copy.plan(source, target, dataset, refs.resolve(source, dataset, "main"))
     began = time.monotonic()
+    planned = copy.plan(source, target, dataset, refs.resolve(source, dataset, "main"))
     copy.execute(planned, source, target, "bench", datetime.now(UTC), at_once=in_flight)
     taken = time.monotonic() - began
     sys.stdout.write(json.dumps({"objects_per_second": len(planned.missing) / taken}))

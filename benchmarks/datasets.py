@@ -10,9 +10,9 @@ copy             10,000 objects from bucket to bucket beside `s5cmd cp`: CPU, an
 million          1,000,000 entries: log, diff, and a commit of one file, against the clock and a gibibyte
 ===============  ==================================================================================================
 
-Commands run as whole processes, start-up and all, except where a row says "copying": there the clock starts when the
-first object may be copied, because at a given latency the rest is start-up. Each server holds nothing but what the
-round put there. Wall clocks need a quiet machine; the ratios are what counts. Files are where ``TMPDIR`` says: on a
+Commands run as whole processes, start-up and all, except where a row says "copying": there the clock starts at the
+first request, listing included, because what comes before is the start of Python. Each server holds nothing but what
+the round put there. Wall clocks need a quiet machine; the ratios are what counts. Files are where ``TMPDIR`` says: on a
 disk, as a rule, where writing them twice, as dvc does, costs more than in memory.
 
     python -m benchmarks.datasets [--rounds 3] [small large copy million]
@@ -28,12 +28,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 
 from benchmarks import generated_data
 from benchmarks.process import Taken, run
-from benchmarks.report import Row, record, row
+from benchmarks.report import Bound, Row, record, row
 from benchmarks.s3_process import serving
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +42,6 @@ PEERS = ROOT / ".venv" / "peers" / "bin"
 MLOPS_KIT = ROOT / ".venv" / "bin" / "mlops-kit"
 DEV, STAGING = "111111111111", "222222222222"
 LAKES = {f"acme-dev-{DEV}-lake": DEV, f"acme-staging-{STAGING}-lake": STAGING}
-DEV_LAKE, STAGING_LAKE = LAKES
 PLAIN = {"plain": DEV, "plain-copy": DEV}
 IN_FLIGHT = 64
 LATENCY = 0.03
@@ -197,16 +197,16 @@ def million(rounds: int, data: Path) -> list[Row]:
     return rows
 
 
-_WALL: Callable[[Taken], float] = lambda taken: taken.wall  # noqa: E731 - a name for what is compared
-_CPU: Callable[[Taken], float] = lambda taken: taken.cpu  # noqa: E731
+_WALL: Callable[[Taken], float] = attrgetter("wall")
+_CPU: Callable[[Taken], float] = attrgetter("cpu")
 
 
 def _median(taken: list[Taken], what: Callable[[Taken], float]) -> float:
     return median(map(what, taken))
 
 
-def _wall(name: str, ours: list[Taken], theirs: list[Taken], bound: str, goal: float) -> Row:
-    return row(name, ours=_median(ours, _WALL), other=_median(theirs, _WALL), unit="s", bound=bound, goal=goal)  # type: ignore[arg-type]
+def _wall(name: str, ours: list[Taken], theirs: list[Taken], bound: Bound, goal: float) -> Row:
+    return row(name, ours=_median(ours, _WALL), other=_median(theirs, _WALL), unit="s", bound=bound, goal=goal)
 
 
 def _bound(name: str, ours: float, bound: float, unit: str) -> Row:
@@ -233,9 +233,11 @@ PARTS = {"small": small, "large": large, "copy": copy, "million": million}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure versioned data beside dvc and s5cmd.")
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; default: all")
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs (default 3)")
     arguments = parser.parse_args()
+    if unknown := set(arguments.parts).difference(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}: {', '.join(PARTS)}")
     if not (PEERS / "dvc").exists():
         raise SystemExit("The peers are not installed: run `make bench`.")
     for name in list(os.environ):

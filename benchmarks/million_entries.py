@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import boto3
 
 from mlops_kit.datasets import refs
-from mlops_kit.datasets.commit import store
+from mlops_kit.datasets.publish import store
 from mlops_kit.datasets.records import Commit, FileEntry, FileList
 from mlops_kit.objects import Store
 from mlops_kit.wire import Wire

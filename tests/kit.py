@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import yaml
 from mlops_kit.cli.run import run
 from mlops_kit.config import load_project
 from mlops_kit.objects import Store
+from tests.cloud import Done
 from tests.s3 import LoopbackS3
 from tests.stores import store_of
 
@@ -31,19 +31,6 @@ _loader = cache(botocore.loaders.create_loader)
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a command left: its exit code, its data, its narration."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True)
 class Kit:
     """``kit("dataset", "log", "pets")`` runs a command in ``project``; ``ok`` also says that it has to succeed."""
 
@@ -51,13 +38,13 @@ class Kit:
     project: Path
     read: Callable[[], Any]
 
-    def __call__(self, *arguments: str | Path) -> Ran:
+    def __call__(self, *arguments: str | Path) -> Done:
         self.read()  # what was written before is not this command's
         code = run(["--project", str(self.project), *map(str, arguments)])
         captured = self.read()
-        return Ran(code, captured.out, captured.err)
+        return Done(code, captured.out, captured.err)
 
-    def ok(self, *arguments: str | Path) -> Ran:
+    def ok(self, *arguments: str | Path) -> Done:
         done = self(*arguments)
         assert done.code == 0, f"{arguments} ended with {done.code}: {done.err}"
         return done

@@ -19,7 +19,7 @@ from mlops_kit.config.dataset import Dataset
 from mlops_kit.config.environment import Environment
 from mlops_kit.config.model import Model
 from mlops_kit.config.source import Loc, Source
-from mlops_kit.errors import ConfigError, NotFoundError, Problem
+from mlops_kit.errors import ConfigError, NotFoundError, Problem, UsageError
 
 DIRECTORY = "environments"
 OVERRIDES = "environments"
@@ -78,6 +78,20 @@ class Project:
     def dataset(self, name: str) -> Dataset | None:
         """What is known about a data set; None if no file describes it: then it has no constraints."""
         return self.datasets.get(name)
+
+    def constraints(self, name: str) -> Dataset:
+        """What a data set is tested against.
+
+        Raises:
+            UsageError: no file describes it.
+        """
+        found = self.dataset(name)
+        if found is None:
+            raise UsageError(
+                f"{name} has no constraints: there is no environments/datasets/{name}.yaml.",
+                hint="docs/data-tests.md shows what can be written there.",
+            )
+        return found
 
     def models_in(self, environment: Environment) -> tuple[Model, ...]:
         return tuple(self.models[environment.name, name] for name in environment.models)

@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from mlops_kit.datasets import branch, cat, checkout, diff, history, pointers, refs, revert, tag, verify
 from mlops_kit.datasets.cached_checkout import cached_checkout
-from mlops_kit.datasets.commit import CommitPlan, CommitRequest, Committed, execute, plan
+from mlops_kit.datasets.commit import CommitRequest, Committed, execute, plan
 from mlops_kit.datasets.diff import Diff
 from mlops_kit.datasets.read import read_commit, read_files
 from mlops_kit.datasets.records import Commit, FileList
 from mlops_kit.datasets.source import Nothing, open_source
 from mlops_kit.datasets.verify import Verification
-from mlops_kit.errors import UsageError
 from mlops_kit.naming import DatasetKeys
 
 if TYPE_CHECKING:
@@ -109,12 +108,15 @@ class Dataset:
             into=into,
             remove=tuple(remove),
         )
-        constraints = self._constraints if check else None
+        if not check:
+            return execute(lake, plan(lake, asked, _now()))
+        from mlops_kit.quality.commits import require_plan
+
+        constraints = self._loaded.constraints(self.name)
         planned = plan(lake, asked, _now())
-        report = None if constraints is None else self._check_plan(planned, constraints)
+        report = require_plan(lake, planned, constraints)
         done = execute(lake, planned)
-        if constraints is not None and report is not None:
-            self._record(done.commit.id, constraints, report)
+        self._record(done.commit.id, constraints, report)
         return done
 
     def check(self, revision: str = refs.DEFAULT_REF) -> Report:
@@ -125,7 +127,7 @@ class Dataset:
         """
         from mlops_kit.quality.commits import check_commit
 
-        constraints, found = self._constraints, self.resolve(revision)
+        constraints, found = self._loaded.constraints(self.name), self.resolve(revision)
         report = check_commit(self._lake, self.name, found, constraints)
         self._record(found, constraints, report)
         return report
@@ -254,31 +256,10 @@ class Dataset:
         """Whether the commit can be read bit for bit; ``repair`` mends what older versions of the objects allow."""
         return verify.verify(self._lake, self.name, self.resolve(revision), deep=deep, repair=repair)
 
-    def _check_plan(self, planned: CommitPlan, constraints: Constraints) -> Report:
-        from mlops_kit.quality import commits
-
-        try:
-            report = commits.check_plan(self._lake, planned, constraints)
-            commits.require(report, f"what would be committed to {self.name}")
-        except BaseException:
-            planned.found.discard()
-            raise
-        return report
-
     def _record(self, found: str, constraints: Constraints, report: Report) -> None:
         from mlops_kit.quality.record import record
 
         record(self._lake, self.name, found, constraints, report, actor=self._cloud.actor, now=_now())
-
-    @property
-    def _constraints(self) -> Constraints:
-        found = self._loaded.dataset(self.name)
-        if found is None:
-            raise UsageError(
-                f"{self.name} has no constraints: there is no environments/datasets/{self.name}.yaml.",
-                hint="docs/data-tests.md shows what can be written there.",
-            )
-        return found
 
     @property
     def _loaded(self) -> Project:

@@ -15,7 +15,7 @@ from pathlib import Path
 from mlops_kit.datasets import pointers, tree
 from mlops_kit.datasets.local_paths import is_safe
 from mlops_kit.datasets.local_source import LocalSource
-from mlops_kit.datasets.publish import announce, publish, store
+from mlops_kit.datasets.publish import announce, publish
 from mlops_kit.datasets.read import read_commit, read_files
 from mlops_kit.datasets.records import Commit, FileEntry, FileList, entry_of
 from mlops_kit.datasets.source import Nothing, Source, Surveyed
@@ -24,8 +24,6 @@ from mlops_kit.errors import ConflictError, UsageError
 from mlops_kit.naming import DatasetKeys
 from mlops_kit.objects import Store
 from mlops_kit.progress import SILENT, Progress
-
-__all__ = ["CommitPlan", "CommitRequest", "Committed", "commit", "execute", "plan", "store"]
 
 
 @dataclass(frozen=True, slots=True)

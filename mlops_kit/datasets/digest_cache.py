@@ -11,7 +11,6 @@ files are hashed. And it is never believed: S3 checks the digest of everything t
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import time
@@ -24,7 +23,8 @@ from typing import NamedTuple, TypeVar
 from mlops_kit.datasets.local_files import LocalFile, LocalFiles, Problems, of_open_file
 from mlops_kit.datasets.records import FileEntry
 from mlops_kit.datasets.user_cache import user_cache
-from mlops_kit.objects import Limits, composite_sha256, each
+from mlops_kit.objects import Limits, each
+from mlops_kit.objects.digests import BUFFER, composite_sha256, hash_in_parts
 from mlops_kit.progress import SILENT, Progress
 
 RACY = 2 * 10**9
@@ -32,7 +32,6 @@ RACY = 2 * 10**9
 
 HASHING_AT_ONCE = min(8, os.cpu_count() or 1)
 
-_BUFFER = 1 << 20
 _GROUP_FILES, _GROUP_BYTES = 64, 8 << 20  # what one thread hashes at a stretch
 _GROUPS_BETWEEN_SAVES = 256
 _TIMEOUT = 10.0  # seconds to wait for another process that is writing
@@ -106,7 +105,7 @@ class DigestCache:
         groups = _groups(paths, found.files)
 
         def hash_group(group: list[str]) -> list[_Hashed | str]:
-            buffer = memoryview(bytearray(_BUFFER))
+            buffer = memoryview(bytearray(BUFFER))
             return [_hash(found.files[path].location, limits, buffer, self._now, progress) for path in group]
 
         while some := list(islice(groups, _GROUPS_BETWEEN_SAVES)):
@@ -204,7 +203,7 @@ def _hash(
         with os.fdopen(os.open(location, os.O_RDONLY | os.O_NOFOLLOW), "rb", buffering=0) as stream:
             before = of_open_file(location, stream.fileno())
             part = part_size(before.size, limits)
-            sha256, composite, read = part_digests(
+            sha256, parts, read = hash_in_parts(
                 lambda size: buffer[: stream.readinto(buffer[:size]) or 0], part, lambda n: progress.add(bytes_=n)
             )
             after = of_open_file(location, stream.fileno())
@@ -213,27 +212,5 @@ def _hash(
     if before != after or read != before.size:
         return "changed while it was being read"
     progress.add(objects=1)
+    composite = composite_sha256(parts) if parts else None
     return _Hashed(before, sha256, part, composite, max(before.mtime, before.ctime) + RACY <= started)
-
-
-def part_digests(
-    read: Callable[[int], bytes | memoryview], part: int, on_bytes: Callable[[int], None]
-) -> tuple[str, str | None, int]:
-    """Digest of all that ``read`` gives, that of its parts of ``part`` bytes (0: it has none), and its size."""
-    whole, current = hashlib.sha256(), hashlib.sha256()
-    parts: list[str] = []
-    total = in_part = 0
-    while chunk := read(min(_BUFFER, part - in_part) if part else _BUFFER):
-        count = len(chunk)
-        whole.update(chunk)
-        total += count
-        on_bytes(count)
-        if part:
-            current.update(chunk)
-            in_part += count
-            if in_part == part:
-                parts.append(current.hexdigest())
-                current, in_part = hashlib.sha256(), 0
-    if in_part:
-        parts.append(current.hexdigest())
-    return whole.hexdigest(), composite_sha256(parts) if parts else None, total

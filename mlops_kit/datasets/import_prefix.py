@@ -21,14 +21,24 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops_kit.datasets.digest_cache import part_digests, part_size
+from mlops_kit.datasets.digest_cache import part_size
 from mlops_kit.datasets.local_files import Problems, room_for_paths, unfit
 from mlops_kit.datasets.local_paths import is_safe
 from mlops_kit.datasets.records import LONGEST_LINE, FileEntry, compress
 from mlops_kit.datasets.transfer import AT_ONCE
 from mlops_kit.errors import ConflictError, IntegrityError, MlopsKitError, NotFoundError, UsageError
 from mlops_kit.naming import DatasetKeys
-from mlops_kit.objects import Listed, ObjectInfo, Store, canonical_json, each, sha256_bytes
+from mlops_kit.objects import (
+    Listed,
+    ObjectInfo,
+    Store,
+    canonical_json,
+    codes,
+    composite_sha256,
+    each,
+    sha256_bytes,
+)
+from mlops_kit.objects.digests import hash_in_parts
 from mlops_kit.objects.strict_json import read_json
 from mlops_kit.objects.unpacking import gunzip_lines
 from mlops_kit.progress import SILENT, Progress
@@ -166,7 +176,7 @@ class _Staging:
         except (ConflictError, NotFoundError) as exc:
             raise _changed(self.source, item) from exc
         except ClientError as exc:
-            if exc.response["Error"]["Code"] in {"PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion"}:
+            if codes.of(exc) in codes.EXISTS | codes.OTHER_VERSION:
                 raise _changed(self.source, item) from exc
             raise
         self.copies[item.key] = copied
@@ -178,11 +188,11 @@ class _Staging:
         if found is None or found.etag != item.etag:
             raise _changed(self.source, item)
         with self.source.open(item.key, found.version) as body:
-            sha256, composite, _ = part_digests(
+            sha256, parts, _ = hash_in_parts(
                 body.read, part_size(item.size, self.lake.limits), lambda count: progress.add(bytes_=count)
             )
         progress.add(objects=1)
-        return Digest(sha256, composite)
+        return Digest(sha256, composite_sha256(parts) if parts else None)
 
     def clean(self) -> None:
         """Really delete the copies, by version: a delete marker would keep the bytes."""

@@ -18,7 +18,7 @@ from mlops_kit.datasets import pointers
 from mlops_kit.datasets.ancestry import reachable
 from mlops_kit.datasets.pointers import COMMIT_ID
 from mlops_kit.datasets.records import LONGEST_LINE, Commit, FileList, entry_of
-from mlops_kit.datasets.recovery import find_file_list, find_header, right_file_list
+from mlops_kit.datasets.recovery import find_header, read_file_list
 from mlops_kit.errors import IntegrityError
 from mlops_kit.naming import DatasetKeys
 from mlops_kit.objects import Store, Version, each
@@ -176,18 +176,14 @@ def file_keys(lake: Store, dataset: str, commits: Sequence[Commit], in_flight: I
 
 
 def _file_list(lake: Store, commit: Commit) -> FileList:
-    body = lake.get(DatasetKeys(commit.dataset).file_list(commit.id))
-    files = None if body is None else right_file_list(body, commit)
-    if files is not None:
-        return files
-    found = find_file_list(lake, commit)
+    found = read_file_list(lake, commit)
     if found is None:
         raise IntegrityError(
             f"The file list of commit {commit.id} of {commit.dataset}, which is in use, is missing or was changed. "
             "What it names is not known, so nothing is collected.",
             hint=f"`mlops-kit dataset verify {commit.dataset}@{commit.id[:12]}` says more.",
         )
-    return found[1]
+    return found[0]
 
 
 def _unpacked(lake: Store, key: str, body: bytes) -> list[bytes]:

@@ -43,6 +43,16 @@ def find_file_list(lake: Store, header: Commit) -> tuple[Version, FileList] | No
     return None
 
 
+def read_file_list(lake: Store, header: Commit) -> tuple[FileList, Version | None] | None:
+    """A commit's file list, and which older version it is, if the current one is not right; None: no version is."""
+    body = lake.get(DatasetKeys(header.dataset).file_list(header.id))
+    files = None if body is None else right_file_list(body, header)
+    if files is not None:
+        return files, None
+    found = find_file_list(lake, header)
+    return None if found is None else (found[1], found[0])
+
+
 def right_file_list(body: bytes, header: Commit) -> FileList | None:
     with contextlib.suppress(IntegrityError):
         files = FileList.parse(body, header)

@@ -21,11 +21,12 @@ from datetime import datetime
 from mlops_kit.datasets import pointers
 from mlops_kit.datasets.manifest import sagemaker_manifest
 from mlops_kit.datasets.records import Commit, FileEntry, FileList
-from mlops_kit.datasets.recovery import find_file_list, find_header, right_file_list, right_header
-from mlops_kit.datasets.versions import find_version, read_digest, recorded, versions_of
+from mlops_kit.datasets.recovery import find_header, read_file_list, right_header
+from mlops_kit.datasets.versions import find_version, recorded, versions_of
 from mlops_kit.errors import IntegrityError, NotFoundError
 from mlops_kit.naming import DatasetKeys
 from mlops_kit.objects import Store, Version, each
+from mlops_kit.objects.checking import read_digest
 from mlops_kit.progress import SILENT, Progress
 
 HEADER, FILE_LIST, MANIFEST = "header", "file list", "SageMaker manifest"
@@ -109,20 +110,17 @@ class _Job:
         )
 
     def files(self, header: Commit) -> FileList:
-        key = self.keys.file_list(header.id)
-        body = self.lake.get(key)
-        files = None if body is None else right_file_list(body, header)
-        if files is not None:
-            return files
-        found = find_file_list(self.lake, header)
+        found = read_file_list(self.lake, header)
         if found is None:
             raise IntegrityError(
                 f"The file list of commit {header.id} of {self.dataset} is missing or was changed, and no older "
                 "version of it is right.",
                 hint="Promote the commit again from an environment that has it.",
             )
-        self._mend_record(FILE_LIST, key, found[0].version)
-        return found[1]
+        files, older = found
+        if older is not None:
+            self._mend_record(FILE_LIST, self.keys.file_list(header.id), older.version)
+        return files
 
     def _mend_record(self, name: str, key: str, version: str) -> None:
         self.records.append(name)

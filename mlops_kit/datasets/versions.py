@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from mlops_kit.objects import ObjectInfo, Store, Version
-
-CHUNK = 1 << 20
+from mlops_kit.objects.checking import read_digest
 
 
 def versions_of(lake: Store, key: str, size: int | None = None) -> Iterator[Version]:
@@ -42,15 +40,3 @@ def recorded(found: ObjectInfo | None, sha256: str, composite: str | None) -> bo
     if found is not None and found.composite is not None and found.composite == composite:
         return True
     return None  # no digest of the whole, or one over other parts than ours
-
-
-def read_digest(
-    lake: Store, key: str, version: str | None = None, on_bytes: Callable[[int], object] = lambda _: None
-) -> str:
-    """SHA-256 of an object's bytes as they are now: read in full, never held in full."""
-    digest = hashlib.sha256()
-    with lake.open(key, version) as body:
-        while chunk := body.read(CHUNK):
-            digest.update(chunk)
-            on_bytes(len(chunk))
-    return digest.hexdigest()

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from mlops_kit.errors import IntegrityError
 from mlops_kit.objects import codes
+from mlops_kit.wire.transfer import OnBytes
 
 if TYPE_CHECKING:
     from mlops_kit.objects.store import Store
@@ -49,9 +50,13 @@ def seems_there(store: Store, key: str) -> bool:
         raise
 
 
-def read_digest(store: Store, key: str, version: str | None = None) -> str:
-    """The SHA-256 of an object, by reading it."""
-    sink = HashingSink()
+def read_digest(store: Store, key: str, version: str | None = None, on_bytes: OnBytes | None = None) -> str:
+    """The SHA-256 of an object, by reading it.
+
+    Raises:
+        IntegrityError: it is missing.
+    """
+    sink = HashingSink(on_bytes)
     try:
         store.request("GetObject", "GET", key, query={"versionId": version} if version else {}, sink=sink)
     except ClientError as exc:
@@ -64,10 +69,11 @@ def read_digest(store: Store, key: str, version: str | None = None) -> str:
 class HashingSink:
     """Hashes what it is given; after a break, it asks for the rest of the same object."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_bytes: OnBytes | None = None) -> None:
         self.digest = hashlib.sha256()
         self.received = 0
         self.headers: Mapping[str, str] = {}
+        self._on_bytes = on_bytes
 
     def asks(self) -> Mapping[str, str]:
         etag = self.headers.get("etag")
@@ -78,6 +84,8 @@ class HashingSink:
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         if status == 206 and headers.get("content-range", "").startswith(f"bytes {self.received}-"):
             return
+        if self._on_bytes is not None and self.received:
+            self._on_bytes(-self.received)
         self.digest = hashlib.sha256()
         self.received = 0
         self.headers = headers
@@ -85,3 +93,5 @@ class HashingSink:
     def write(self, piece: memoryview) -> None:
         self.digest.update(piece)
         self.received += len(piece)
+        if self._on_bytes is not None:
+            self._on_bytes(len(piece))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+BUFFER = 1 << 20
+"""Bytes that are read at a time to be hashed."""
 
 
 def canonical_json(value: Any) -> bytes:
@@ -22,6 +25,32 @@ def sha256_bytes(body: bytes) -> str:
 def sha256_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_in_parts(
+    read: Callable[[int], bytes | memoryview], part: int, on_bytes: Callable[[int], object] = lambda _: None
+) -> tuple[str, list[str], int]:
+    """SHA-256 of all that ``read`` gives, those of its parts of ``part`` bytes (0: it has none), and its size.
+
+    ``read`` is given how much to read at most, and gives nothing at the end, as that of files does.
+    """
+    whole, current = hashlib.sha256(), hashlib.sha256()
+    parts: list[str] = []
+    total = in_part = 0
+    while chunk := read(min(BUFFER, part - in_part) if part else BUFFER):
+        count = len(chunk)
+        whole.update(chunk)
+        total += count
+        on_bytes(count)
+        if part:
+            current.update(chunk)
+            in_part += count
+            if in_part == part:
+                parts.append(current.hexdigest())
+                current, in_part = hashlib.sha256(), 0
+    if in_part:
+        parts.append(current.hexdigest())
+    return whole.hexdigest(), parts, total
 
 
 def composite_sha256(parts: Sequence[str]) -> str:

@@ -68,11 +68,10 @@ class _FileSink(HashingSink):
     """A file beside the one that is wanted, under a name of its own until it is complete."""
 
     def __init__(self, path: Path, on_bytes: OnBytes | None) -> None:
-        super().__init__()
+        super().__init__(on_bytes)
         self._path = path
         # A fixed length, because the wanted name may be as long as names can be.
         self._unfinished = path.with_name(UNFINISHED.replace("*", secrets.token_hex(8)))
-        self._on_bytes = on_bytes
         self._file = -1
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
@@ -83,13 +82,9 @@ class _FileSink(HashingSink):
         if self.received != before:
             os.ftruncate(self._file, 0)
             os.lseek(self._file, 0, os.SEEK_SET)
-            if self._on_bytes is not None:
-                self._on_bytes(-before)
 
     def write(self, piece: memoryview) -> None:
         super().write(piece)
-        if self._on_bytes is not None:
-            self._on_bytes(len(piece))
         while piece:
             piece = piece[os.write(self._file, piece) :]
 

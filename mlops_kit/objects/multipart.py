@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -21,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops_kit.errors import IntegrityError
 from mlops_kit.objects import codes
-from mlops_kit.objects.digests import composite_sha256, from_base64, to_base64
+from mlops_kit.objects.digests import BUFFER, composite_sha256, from_base64, hash_in_parts, to_base64
 from mlops_kit.objects.info import version_of
 from mlops_kit.objects.parallel import each
 from mlops_kit.wire import FileSlice, parse_xml
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 PARTS_AT_ONCE = 8
 _RESTARTS = 3
 """Two who finish the same upload get into each other's way, but hardly time and again."""
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,8 @@ def upload_file(store: Store, key: str, whole: FileSlice, condition: Mapping[str
     digests: list[str] = []
     if composite is None:
         # What was hashed is the whole; that the parts are of the same bytes shows only in one go over all of it.
-        sha256, digests = hash_in_parts(whole.path, store.limits.part(whole.size))
+        with whole.path.open("rb", buffering=0) as file:
+            sha256, digests, _ = hash_in_parts(file.read, store.limits.part(whole.size))
         if sha256 != whole.sha256:
             raise whole.changed()
 
@@ -247,27 +246,9 @@ def _list_parts(store: Store, key: str, upload: str) -> Iterator[Part]:
             return
 
 
-def hash_in_parts(path: Path, part_size: int) -> tuple[str, list[str]]:
-    """The SHA-256 of a file and those of its parts, in one go over it."""
-    whole, parts = hashlib.sha256(), [hashlib.sha256()]
-    room = memoryview(bytearray(min(_CHUNK, part_size)))
-    left = part_size
-    with path.open("rb", buffering=0) as file:
-        while count := file.readinto(room[: min(len(room), left)]):
-            whole.update(room[:count])
-            parts[-1].update(room[:count])
-            left -= count
-            if left == 0:
-                parts.append(hashlib.sha256())
-                left = part_size
-    if left == part_size and len(parts) > 1:
-        parts.pop()
-    return whole.hexdigest(), [part.hexdigest() for part in parts]
-
-
 def _hash_range(whole: FileSlice, part: Range) -> str:
     digest, left = hashlib.sha256(), part.size
-    room = memoryview(bytearray(min(_CHUNK, part.size)))
+    room = memoryview(bytearray(min(BUFFER, part.size)))
     with whole.path.open("rb", buffering=0) as file:
         file.seek(part.offset)
         while left:

@@ -40,6 +40,21 @@ def check_commit(
         return _check(lake, header, entries, files, constraints, progress)
 
 
+def require_plan(lake: Store, planned: CommitPlan, constraints: Dataset, *, progress: Progress = SILENT) -> Report:
+    """As :func:`check_plan`; what breaks a constraint is not to be stored.
+
+    Raises:
+        GateError: as :func:`require`. What the plan had put aside is gone.
+    """
+    try:
+        report = check_plan(lake, planned, constraints, progress=progress)
+        require(report, f"what would be committed to {planned.request.dataset}")
+    except BaseException:
+        planned.found.discard()
+        raise
+    return report
+
+
 def check_plan(lake: Store, planned: CommitPlan, constraints: Dataset, *, progress: Progress = SILENT) -> Report:
     """Hold a commit that is planned, and not stored yet, against the constraints.
 

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import MlopsKitError, UsageError
@@ -23,6 +24,19 @@ MAX_THREADS = 4
 """Each thread holds a read buffer of twice the longest line; more threads than this do not pay for theirs."""
 
 
+def load() -> ModuleType:
+    """DuckDB's module; it is an extra.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        import duckdb
+    except ImportError as exc:
+        raise UsageError("This needs DuckDB, which is not installed.", hint="pip install 'mlops-kit[data]'") from exc
+    return duckdb
+
+
 @contextmanager
 def session(*, memory_limit: str = MEMORY_LIMIT) -> Iterator[DuckDBPyConnection]:
     """A connection to an empty database in a temporary directory; both are gone afterwards.
@@ -31,10 +45,7 @@ def session(*, memory_limit: str = MEMORY_LIMIT) -> Iterator[DuckDBPyConnection]
         UsageError: DuckDB is not installed.
         MlopsKitError: DuckDB gave up in the block, for example because the disk is full.
     """
-    try:
-        import duckdb
-    except ImportError as exc:
-        raise UsageError("This needs DuckDB, which is not installed.", hint="pip install 'mlops-kit[data]'") from exc
+    duckdb = load()
     with tempfile.TemporaryDirectory(prefix="mlops-kit-data-") as scratch:
         try:
             with duckdb.connect(

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from mlops_kit.errors import NotFoundError, UsageError
 from mlops_kit.quality.files import matching
-from mlops_kit.tabular.engine import MEMORY_LIMIT, text
+from mlops_kit.tabular.engine import MEMORY_LIMIT, load, text
 from mlops_kit.tabular.formats import format_of
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyRelation
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 VIEW = "data"
 _READERS = {"csv": "read_csv", "parquet": "read_parquet", "jsonl": "read_ndjson"}
@@ -63,11 +63,7 @@ def query(sql: str, root: Path, paths: Iterable[str], kind: str) -> DuckDBPyRela
         UsageError: DuckDB is not installed.
         duckdb.Error: the query is none, or the files are no tables.
     """
-    try:
-        import duckdb
-    except ImportError as exc:
-        raise UsageError("This needs DuckDB, which is not installed.", hint="pip install 'mlops-kit[data]'") from exc
-    connection = duckdb.connect(
+    connection: DuckDBPyConnection = load().connect(
         config={
             "memory_limit": MEMORY_LIMIT,
             # What does not fit into memory would be written below the working directory otherwise.

@@ -5,9 +5,9 @@ for a request, most of it in generic machinery that one service of one shape doe
 loopback, CPU for one CopyObject: boto3 1.5 ms, urllib3 0.43, http.client 0.29, aiohttp 0.22-0.29, awscrt's S3 client
 0.17-0.24, awscrt's HTTP client 0.18-0.27, this package 0.05-0.1.
 
-``signing`` is Signature Version 4, ``route`` dials (TCP, proxy, TLS), ``connection`` speaks HTTP/1.1, ``transfer`` is
-what bodies come from and answers go to, ``answers`` tells refusals and reads XML, and ``client`` puts it together with
-a pool and retries. Errors are botocore's, so that whoever translates those translates these.
+``signing`` is Signature Version 4, ``route`` dials (TCP, proxy, TLS), ``connection`` and ``receiving`` speak HTTP/1.1,
+``transfer`` is what bodies come from and answers go to, ``answers`` tells refusals and reads XML, and ``client`` puts
+it together with a pool and retries. Errors are botocore's, so that whoever translates those translates these.
 """
 
 from __future__ import annotations

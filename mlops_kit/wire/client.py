@@ -34,7 +34,8 @@ from botocore.exceptions import (
 
 from mlops_kit import __version__
 from mlops_kit.wire.answers import Answer, refusal
-from mlops_kit.wire.connection import Connection, LostError, TimedOutError
+from mlops_kit.wire.connection import Connection
+from mlops_kit.wire.receiving import LostError, TimedOutError
 from mlops_kit.wire.route import DialError, ProxyError, Route, tls_context
 from mlops_kit.wire.signing import EMPTY_SHA256, Signer, encode_path, encode_query
 from mlops_kit.wire.transfer import FileSlice, Sink

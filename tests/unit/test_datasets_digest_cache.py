@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from mlops_kit.datasets import digest_cache
-from mlops_kit.datasets.digest_cache import RACY, DigestCache, default_path, part_digests
+from mlops_kit.datasets.digest_cache import RACY, DigestCache, default_path
 from mlops_kit.datasets.local_files import find
 from mlops_kit.datasets.records import FileEntry
 from mlops_kit.errors import UsageError
 from mlops_kit.objects import Limits, composite_sha256, sha256_bytes
+from mlops_kit.objects.digests import hash_in_parts
 from tests.lakes import write_files
 
 LIMITS = Limits(single=1000, least_part=300)
@@ -221,7 +222,7 @@ def test_several_processes_share_the_memory(tmp_path: Path, hashed: Hashed) -> N
 def test_a_file_that_changes_while_it_is_hashed_is_told_and_not_remembered(
     cache: DigestCache, data: Path, monkeypatch: pytest.MonkeyPatch, hashed: Hashed, what: str
 ) -> None:
-    real = digest_cache.part_digests
+    real = digest_cache.hash_in_parts
 
     def meanwhile(*arguments: object) -> object:
         result = real(*arguments)  # type: ignore[arg-type]
@@ -231,10 +232,10 @@ def test_a_file_that_changes_while_it_is_hashed_is_told_and_not_remembered(
             os.utime(data / "sub" / "b")
         return result
 
-    monkeypatch.setattr(digest_cache, "part_digests", meanwhile)
+    monkeypatch.setattr(digest_cache, "hash_in_parts", meanwhile)
     with pytest.raises(UsageError, match="'sub/b' changed while it was being read"):
         digests(cache, data)
-    monkeypatch.setattr(digest_cache, "part_digests", real)
+    monkeypatch.setattr(digest_cache, "hash_in_parts", real)
     hashed.take()
     digests(cache, data)
     assert hashed.take() == ["b"], "what could be hashed is remembered"
@@ -269,7 +270,7 @@ def test_digests_of_parts_are_those_of_the_bytes(size: int) -> None:
         del rest[:count]
         return taken
 
-    sha256, composite, total = part_digests(read, 300, lambda count: None)
-    parts = [hashlib.sha256(body[start : start + 300]).hexdigest() for start in range(0, size, 300)]
-    assert (sha256, total) == (hashlib.sha256(body).hexdigest(), size)
-    assert composite == (composite_sha256(parts) if parts else None)
+    told: list[int] = []
+    expected = [hashlib.sha256(body[start : start + 300]).hexdigest() for start in range(0, size, 300)]
+    assert hash_in_parts(read, 300, told.append) == (hashlib.sha256(body).hexdigest(), expected, size)
+    assert sum(told) == size

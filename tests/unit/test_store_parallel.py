@@ -82,6 +82,7 @@ def test_ctrl_c_is_heard_while_all_threads_wait() -> None:
     program = (
         "import os, signal, threading\n"
         "from mlops_kit.objects.parallel import each\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it\n"
         "def work(number):\n"
         "    if number == 3: os.kill(os.getpid(), signal.SIGINT)\n"
         "    threading.Event().wait()\n"

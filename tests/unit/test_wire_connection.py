@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 
 from mlops_kit.errors import IntegrityError
 from mlops_kit.wire import Answer, FileSlice, Wire
-from mlops_kit.wire.connection import MAX_HEAD, PIECE
+from mlops_kit.wire.receiving import MAX_HEAD, PIECE
 from tests.scripted import answer, answers, receive, reset, serving
 from tests.stores import IMPATIENT
 

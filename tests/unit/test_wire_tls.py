@@ -20,7 +20,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, ProxyConnectionError, SSLError
 
 from mlops_kit.wire import FileSlice, Wire
-from mlops_kit.wire.connection import PIECE
+from mlops_kit.wire.receiving import PIECE
 from tests.scripted import Handler, answer, answers, receive, serving
 
 TLS = Path(__file__).parent / "tls"

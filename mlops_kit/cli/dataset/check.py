@@ -22,7 +22,7 @@ def command(session: Session, dataset: str, environment: str | None, as_json: bo
     They are in environments/datasets/NAME.yaml. The result is kept beside the commit. Exit code 3: one does not hold.
     """
     name, revision = refs.parse(dataset)
-    constraints = checking.constraints_of(session, name)
+    constraints = session.project.constraints(name)
     cloud = session.cloud(session.environment(environment))
     lake = cloud.store("lake")
     commit = refs.resolve(lake, name, revision)

@@ -13,6 +13,7 @@ from mlops_kit.datasets.commit import Committed
 from mlops_kit.datasets.source import Nothing, open_source
 from mlops_kit.datasets.transfer import AT_ONCE
 from mlops_kit.errors import UsageError
+from mlops_kit.quality.commits import require_plan
 from mlops_kit.quality.results import Report
 
 
@@ -67,8 +68,7 @@ def command(
         )
     if path is None and (into or source_account):
         raise UsageError("--into and --source-account say something about PATH, which is missing.")
-    if check:
-        checking.constraints_of(session, name)
+    constraints = session.project.constraints(name) if check else None
     stage = session.environment(environment)
     cloud = session.cloud(stage)
     session.confirm(stage, f"Commit to {name} in {stage.name}", yes)
@@ -86,7 +86,7 @@ def command(
             remove=remove,
         )
         planned = verb.plan(lake, request, now(), progress=shown, at_once=at_once)
-        report = checking.of_plan(session, cloud, planned, shown) if check else None
+        report = require_plan(lake, planned, constraints, progress=shown) if constraints is not None else None
         done = verb.execute(lake, planned, progress=shown, at_once=at_once)
         if report is not None:
             checking.record_result(session, cloud, name, done.commit.id, report)

@@ -57,10 +57,9 @@ def command(
     broken = [one for one in found if not one.intact]
     again = [dataset, *(["--all"] if everything else []), *(["--deep"] if deep else []), "--repair"]
     if broken:
+        are = "is not as it was" if len(broken) == 1 else "are not as they were"
         raise IntegrityError(
-            f"{len(broken)} of {render.some(len(found), 'commit')} of {name} is not as it was committed."
-            if len(broken) == 1
-            else f"{len(broken)} of {render.some(len(found), 'commit')} of {name} are not as they were committed.",
+            f"{len(broken)} of {render.some(len(found), 'commit')} of {name} {are} committed.",
             hint=(
                 "What no version has any more has to come from elsewhere: another environment, or whoever made it."
                 if repair
