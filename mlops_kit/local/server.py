@@ -91,13 +91,14 @@ def serve(port: int, directory: Path, speedup: float, *, enforce_iam: bool = Fal
     os.environ.pop("AWS_PROFILE", None)
     os.environ.pop("AWS_ENDPOINT_URL", None)
 
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     from mlops_kit.local import overlay
     from mlops_kit.local.compute import runtime
     from mlops_kit.local.compute.processes import Supervisor
     from mlops_kit.local.overlay import accounts, alarms, iam, schedule_firing, unsupported
+    from mlops_kit.local.request_handler import RequestHandler
 
     directory.mkdir(parents=True, exist_ok=True)
     overlay.install()
@@ -107,7 +108,7 @@ def serve(port: int, directory: Path, speedup: float, *, enforce_iam: bool = Fal
     mended_app = schedule_firing.with_fire(accounts.refuse_unknown_keys(unsupported.explain(moto_app)))
     app = _with_health(mended_app, supervisor)
     bound.listen(BACKLOG)
-    server = make_server(HOST, port, app, threaded=True, request_handler=MotoRequestHandler, fd=bound.fileno())
+    server = make_server(HOST, port, app, threaded=True, request_handler=RequestHandler, fd=bound.fileno())
     server.daemon_threads = True
     url = f"http://{HOST}:{bound.getsockname()[1]}"
     current = runtime.Runtime(directory, url, speedup, supervisor)
