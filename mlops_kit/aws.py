@@ -152,7 +152,7 @@ def connect(environment: Environment, *, local_endpoint: str | None = None) -> C
         AccessError: no credentials, expired ones, or ones that cannot act in the environment's account.
     """
     redact_logs()
-    base = _local_session(environment) if local_endpoint else boto3.Session(region_name=environment.region)
+    base = local_session(environment) if local_endpoint else boto3.Session(region_name=environment.region)
     try:
         caller = _identity(base, local_endpoint)
         session = _as_promoter(environment, base, caller, local_endpoint)
@@ -170,7 +170,8 @@ def connect(environment: Environment, *, local_endpoint: str | None = None) -> C
     return Cloud(environment, session, local_endpoint, caller.arn)
 
 
-def _local_session(environment: Environment) -> boto3.Session:
+def local_session(environment: Environment) -> boto3.Session:
+    """The administrator of the environment's account on the local cloud."""
     # The user's own profile and configuration files must neither be needed nor be used: an access key id of twelve
     # digits is how the local cloud knows the account.
     core = botocore.session.Session(

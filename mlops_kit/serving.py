@@ -162,42 +162,58 @@ def start_update(
     config: str,
     request: dict[str, Any],
     *,
-    check: Callable[[], None] = lambda: None,
+    check: Callable[[EndpointState], None] = lambda state: None,
     on_busy: Callable[[EndpointState], None] | None = None,
 ) -> EndpointState:
     """Begin to roll ``config`` out, unless it runs or is on its way already; returns what the endpoint was before.
 
-    ``request``: UpdateEndpoint as :func:`mlops_kit.release_requests.update` has it. ``check`` is called right before
-    it is sent, and may raise. ``on_busy`` waits until an endpoint that is busy with another config is at rest.
+    ``request``: UpdateEndpoint as :func:`mlops_kit.release_requests.update` has it. ``check`` is shown the endpoint
+    right before it is sent, and may raise. ``on_busy`` waits until an endpoint that is busy with another config is at
+    rest.
 
     Raises:
-        ConflictError: the endpoint is busy with another config.
+        ConflictError: the endpoint is busy with another config, or was between our look and our call.
     """
     state = require_endpoint(sagemaker, names)
-    if on_busy is not None and state.busy and state.pending != config:
-        on_busy(state)
-        state = require_endpoint(sagemaker, names)
-    if _on_its_way(names, state, config):
-        return state
-    check()
-    try:
-        sagemaker.update_endpoint(**request)
-    except ClientError:
-        # Somebody may have started an update between our look and our call; SageMaker has no code of its own for that.
-        if not _on_its_way(names, require_endpoint(sagemaker, names), config):
-            raise
-    return state
+    while True:
+        if on_busy is not None and state.busy and state.pending != config:
+            on_busy(state)
+            state = require_endpoint(sagemaker, names)
+        if _has(state, config):
+            return state
+        if state.busy:
+            raise _under_way(names, state)
+        check(state)
+        try:
+            sagemaker.update_endpoint(**request)
+        except ClientError as exc:
+            # SageMaker has no code of its own for an endpoint that somebody began to update after our look at it.
+            seen, state = state, require_endpoint(sagemaker, names)
+            if state == seen:
+                raise
+            if _has(state, config):
+                return seen
+            if on_busy is None:
+                raise _under_way(names, state) from exc
+        else:
+            return state
 
 
-def _on_its_way(names: ModelNames, state: EndpointState, config: str) -> bool:
-    if not state.busy:
-        return state.config == config and state.status == "InService"
-    if config == (state.pending or state.config):
-        return True
-    raise ConflictError(
-        f"{names.endpoint} is {state.status}"
-        + (f" to {state.pending}" if state.pending else "")
-        + ": another deployment is under way.",
+def _has(state: EndpointState, config: str) -> bool:
+    """Whether ``config`` is what runs, or what the endpoint is busy with."""
+    if state.busy:
+        return config == (state.pending or state.config)
+    return state.config == config and state.status == "InService"
+
+
+def _under_way(names: ModelNames, state: EndpointState) -> ConflictError:
+    if state.busy:
+        to = f" to {state.pending}" if state.pending else ""
+        what = f"is {state.status}{to}: another deployment is under way"
+    else:
+        what = f"was updated by somebody else just now: it runs {state.config or 'nothing'}"
+    return ConflictError(
+        f"{names.endpoint} {what}.",
         hint="Wait until `mlops-kit status` shows it InService, then run this again.",
     )
 

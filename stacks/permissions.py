@@ -315,14 +315,10 @@ def ask_for_gates(environment: Environment, source: Environment | None) -> list[
     found: list[Statement] = []
     if source is not None and observes(environment):
         found.append(allow("ObserveSource", ["sts:AssumeRole"], source.names.role_arn("auditor")))
+    repositories = names.arn("ecr", f"repository/{names.project}/*")
+    found.append(allow("SeeImages", ["ecr:DescribeImages"], repositories))
     if gates.image_scan is not None:
-        found.append(
-            allow(
-                "SeeImageScans",
-                ["ecr:DescribeImages", "ecr:DescribeImageScanFindings"],
-                names.arn("ecr", f"repository/{names.project}/*"),
-            )
-        )
+        found.append(allow("SeeImageScans", ["ecr:DescribeImageScanFindings"], repositories))
     if gates.budget != "off":
         budget = f"arn:{names.partition}:budgets::{names.account}:budget/{names.budget}"
         found.append(allow("SeeBudget", ["budgets:ViewBudget"], budget))

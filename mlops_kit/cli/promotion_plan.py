@@ -46,7 +46,8 @@ def _data(planned: ModelPlan) -> str:
     lineage = planned.version.lineage
     name = f"{lineage.dataset}@{lineage.dataset_commit[:12]}"
     if planned.data is not None:
-        return f"copy     {name} ({len(planned.data.missing)} files, {render.size(planned.data.size)})"
+        files = render.some(len(planned.data.missing), "file")
+        return f"copy     {name} ({files}, {render.size(planned.data.size)})"
     if any(verdict.gate == "data present" and not verdict.passed for verdict in planned.verdicts):
         return f"lack     {name}"
     return f"leave    {name} where it is" if not planned.request.with_data else f"have     {name}"

@@ -48,28 +48,30 @@ def deploy(release: Release, deployment: Deployment, before: Release | None, hel
         batch.release(cloud.scheduler, names, release.config, release.spec)
         deployment.tell(f"verified: the next job of {names.model} uses {release.config}")
         return True
-    ran = _begin(release, deployment, held)
+    _begin(release, deployment, before, held)
     if not deployment.wait and serving.require_endpoint(cloud.sagemaker, names).busy:
         return False
     until_it_runs(cloud, names, release.config, now=deployment.now, sleep=deployment.sleep, tell=deployment.tell)
-    known = before.config if before is not None else ""
-    if known != release.config:
-        # If it ran already, an earlier run got this far, and was not there to the end.
-        _try(release, deployment, ran if ran != release.config else known, held)
+    if before is None or before.config != release.config:  # else it was tried before it was recorded
+        _try(release, deployment, before.config if before is not None else held.holder.ran, held)
     deployment.tell(f"verified: {names.endpoint} runs {release.config}")
     return True
 
 
-def _begin(release: Release, deployment: Deployment, held: Held) -> str:
-    """Begin the update, unless an earlier run has; returns the config that ran before, as far as that can be seen."""
+def _begin(release: Release, deployment: Deployment, before: Release | None, held: Held) -> None:
+    """Begin the update, unless an earlier run has."""
     sagemaker, names = deployment.cloud.sagemaker, deployment.names
     if held.took_over is not None and held.took_over.parked == release.config:
         deployment.tell(f"{release.config} was on its way to {names.endpoint}: going on from there")
-        return serving.require_endpoint(sagemaker, names).config
+        return
     deployment.tell(f"deploying {release.config} to {names.endpoint}")
     request = release_requests.update(names, release.config, release.spec, deployment.rollout)
-    if not deployment.patient:
-        return serving.start_update(sagemaker, names, release.config, request, check=held.check).config
+
+    def check(state: serving.EndpointState) -> None:
+        if before is None and _is_tried(release, deployment):
+            held.renew(deployment.now(), ran=state.config)
+        else:
+            held.check()
 
     def outwait(state: serving.EndpointState) -> None:
         to = f" to {state.pending}" if state.pending else ""
@@ -77,8 +79,16 @@ def _begin(release: Release, deployment: Deployment, held: Held) -> str:
         serving.rest(sagemaker, names, sleep=deployment.sleep)
         held.check()
 
-    # A rollback has taken the lock a moment ago, and is in a hurry: it looks at it again only if it had to wait.
-    return serving.start_update(sagemaker, names, release.config, request, on_busy=outwait).config
+    if deployment.patient:
+        # A rollback has taken the lock a moment ago, and is in a hurry: it looks at it again only if it had to wait.
+        serving.start_update(sagemaker, names, release.config, request, on_busy=outwait)
+    else:
+        serving.start_update(sagemaker, names, release.config, request, check=check)
+
+
+def _is_tried(release: Release, deployment: Deployment) -> bool:
+    """Whether it is this module that sends the endpoint back, should the release be no good."""
+    return deployment.smoke is not None or (release.spec.kind == "serverless" and deployment.rollout is not None)
 
 
 def _try(release: Release, deployment: Deployment, before: str, held: Held) -> None:
@@ -115,7 +125,7 @@ def _go_back(release: Release, deployment: Deployment, before: str, held: Held, 
     deployment.tell(f"{what}: going back to {before}")
     # At once, and come what may: what runs now is known to be bad.
     request = release_requests.update(names, before, release.spec, None)
-    serving.start_update(deployment.cloud.sagemaker, names, before, request, check=held.check)
+    serving.start_update(deployment.cloud.sagemaker, names, before, request, check=lambda state: held.check())
     serving.wait(deployment.cloud.sagemaker, names, before, sleep=deployment.sleep)
     raise DeploymentError(
         f"{what}; {names.endpoint} runs {before} again.", hint="See `mlops-kit alarms` and the endpoint's log."

@@ -109,14 +109,18 @@ class Release(_Record):
 
 
 class Verdict(_Record):
-    """What one gate found. ``overridden``: the reason for which somebody went ahead although it refused."""
+    """What one gate found. ``overridden``: the reason for which somebody went ahead although it refused.
 
-    later = frozenset({"overridden"})
+    ``tampered``: it refused because something that it reads is not what was written.
+    """
+
+    later = frozenset({"overridden", "tampered"})
 
     gate: str
     passed: bool
     reason: str
     overridden: str = ""
+    tampered: bool = False
 
 
 class Override(_Record):

@@ -33,9 +33,10 @@ class GatePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A piece of evidence that could not be read, and why, in a sentence."""
+    """A piece of evidence that could not be read, and why, in a sentence. ``tampered``: it is not what was written."""
 
     reason: str
+    tampered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Carry out a plan: the only writer of a promotion.
 
-Account guard, lock, plan stored, data, artifacts, registration, deployment, smoke request, approval of the version,
-event, count, clean-up, lock released: in this order. Every step finds what an earlier, interrupted run has done, so
-running the same promotion again finishes it and changes nothing twice. Success is recorded only after the endpoint was
-seen to run the release, and to answer.
+Account guard, lock, plan stored, data, artifacts, approvals once more, registration, deployment, smoke request, version
+approved, event, count, clean-up, lock released: in this order. Every step finds what an earlier, interrupted run has
+done, so running the same promotion again finishes it and changes nothing twice. Success is recorded only after the
+endpoint was seen to run the release, and to answer.
 
 The lock is asked for once more before each step that cannot be taken back: a rollback may have taken it away.
 """
@@ -19,20 +19,18 @@ from datetime import datetime
 from mlops_kit import registry, serving
 from mlops_kit.aws import Cloud
 from mlops_kit.config import Rollout
-from mlops_kit.datasets import copy, pointers
-from mlops_kit.datasets.ancestry import walk
-from mlops_kit.datasets.copy import CopyPlan
-from mlops_kit.errors import ConflictError, DeploymentError, NotFoundError
+from mlops_kit.errors import ConflictError, DeploymentError, GateError
 from mlops_kit.naming import ModelNames
-from mlops_kit.objects import Store
 from mlops_kit.progress import SILENT, Progress
-from mlops_kit.promotion import gates, ledger, lock
+from mlops_kit.promotion import approvals, data, gates, ledger, lock
 from mlops_kit.promotion.count import count
 from mlops_kit.promotion.deploy import deploy
+from mlops_kit.promotion.gates.approvals import GATE as APPROVALS
 from mlops_kit.promotion.guard import guard, serving_arn
-from mlops_kit.promotion.ledger import Event, Ledger, Release
+from mlops_kit.promotion.ledger import Event, Ledger, Override, Release
 from mlops_kit.promotion.lock import Held
 from mlops_kit.promotion.plan import ModelPlan
+from mlops_kit.promotion.releases import already
 from mlops_kit.promotion.smoke import SmokeTest
 from mlops_kit.registry import ModelVersion
 
@@ -83,7 +81,7 @@ def execute(plan: ModelPlan, deployment: Deployment) -> Event | Begun:
     """Do what ``plan`` says and return the event that records it.
 
     Raises:
-        GateError: a gate refused; nothing was written.
+        GateError: a gate refused, and nothing was written; or an approval was taken back before it was registered.
         AccessError: something would be written to another account or region; nothing was written.
         IntegrityError: a copied object does not have its digest; nothing was registered.
         ConflictError: somebody else holds the lock, is deploying, or recorded something first.
@@ -96,8 +94,9 @@ def execute(plan: ModelPlan, deployment: Deployment) -> Event | Begun:
         _require_newest(book, plan.events, deployment.names)
         if not plan.released:  # or all that is left to do was planned before, under another id
             book.keep_plan(plan.to_json())
-        moved = _bring_data(plan, deployment)
+        moved = data.bring(plan, deployment)
         _copy(plan, deployment)
+        _require_approvals(plan, deployment)
         held.check()
         version = _register(plan, deployment)
         event = Event(
@@ -112,7 +111,7 @@ def execute(plan: ModelPlan, deployment: Deployment) -> Event | Begun:
             gates=plan.verdicts,
             plan=plan.sha256,
             approvals=plan.approvals,
-            overrides=plan.request.overrides,
+            overrides=_effective(plan),
             data_commit_moved=moved,
         )
         rollout = _Rollout(deployment, book, held)
@@ -164,28 +163,24 @@ class _Rollout:
             raise
 
     def finish(self, event: Event, events: tuple[Event, ...], version: ModelVersion | None) -> Event:
-        """Approve ``version`` and record. A release that the ledger already calls current is not recorded again."""
+        """Approve ``version`` and record, unless the ledger says so already."""
         release, deployment = event.release, self.deployment
-        running = ledger.current(events)
         if self.then is not None:
             self.held.check()
             self.then(release, deployment)
         if version is not None and version.status != registry.APPROVED:
             self.held.check()
             registry.approve(deployment.cloud.sagemaker, version, f"Released as {release.id} by {event.actor}")
-        if running is not None and running.id == release.id:
+        if (known := already(events, event)) is not None:
             self._prune(events)
-            return next(e for e in reversed(events) if e.outcome == "succeeded" and e.release.id == release.id)
+            return known
         recorded = self._record(event, events)
         self._prune((*events, recorded))
         return recorded
 
     def _record(self, event: Event, events: tuple[Event, ...]) -> Event:
-        deployment, held = self.deployment, self.held
+        deployment, holder = self.deployment, self.held.holder
         now = deployment.now()
-        before, mine = held.took_over, held.holder
-        resumed = before is not None and before.what == mine.what
-        began = before.started if before is not None and resumed else mine.started
         self.held.check()
         recorded = self.book.append(
             events,
@@ -193,8 +188,8 @@ class _Rollout:
                 update={
                     "time": now.isoformat(timespec="seconds"),
                     "endpoint": serving_arn(deployment.names, event.release.spec.kind),
-                    "duration_seconds": max(0.0, (now - datetime.fromisoformat(began)).total_seconds()),
-                    "took_over": str(before) if before is not None and not resumed else "",
+                    "duration_seconds": max(0.0, (now - datetime.fromisoformat(holder.started)).total_seconds()),
+                    "took_over": holder.took_over,
                 }
             ),
         )
@@ -230,39 +225,22 @@ def _require_newest(book: Ledger, events: tuple[Event, ...], names: ModelNames) 
         )
 
 
-def _bring_data(plan: ModelPlan, deployment: Deployment) -> str:
-    """Copy the data commit, if the target lacks it; returns it if it came along, now or in an earlier run.
-
-    The target's ref says for which plan it was moved, so that a run which finishes what another one began knows it.
-    """
-    lineage, target = plan.version.lineage, deployment.cloud.store("lake")
-    name = f"{lineage.dataset}@{lineage.dataset_commit}"
-    mark = f"(plan {plan.sha256[:12]})"
-    if plan.data is None:
-        if plan.released or plan.request.within or not plan.request.with_data:
-            return ""
-        ref = pointers.read(target, lineage.dataset, pointers.DEFAULT_REF)
-        return name if ref is not None and ref.commit == lineage.dataset_commit and ref.by.endswith(mark) else ""
-    source = deployment.cloud.store("lake", plan.request.source)
-    planned = plan.data
-    if planned.target_ref is not None and _is_newer(source, planned):
-        # The target's data is newer than the model: the older commit joins it, and the ref stays.
-        planned = replace(planned, target_ref=replace(planned.target_ref, commit=planned.commit.id))
-    by = f"{deployment.cloud.actor} {mark}"
-    copy.execute(planned, source, target, by, deployment.now(), progress=deployment.progress)
-    deployment.tell(f"copied, digests verified: {lineage.dataset}@{lineage.dataset_commit[:12]}")
-    return name
+def _require_approvals(plan: ModelPlan, deployment: Deployment) -> None:
+    """Once more: to confirm and to copy takes a while, and people may have second thoughts meanwhile."""
+    if plan.released or any(verdict.gate == APPROVALS and verdict.overridden for verdict in plan.verdicts):
+        return
+    cloud, target, sha256 = deployment.cloud, plan.request.target, plan.version.lineage.artifact_sha256
+    said = approvals.read(cloud.store("ledger"), deployment.names, sha256)
+    found = approvals.evaluate(said, target.approvals, cloud.actor, target.name, sha256, deployment.now())
+    if not found.passed:
+        why = "".join(f"\n  {reason}" for reason in found.reasons)
+        raise GateError(f"{plan.version.name} is not approved for {target.name} any more:{why}")
 
 
-def _is_newer(source: Store, planned: CopyPlan) -> bool:
-    """Whether the target's ref is at a descendant of the commit, by the history that the source has."""
-    ref, commit = planned.target_ref, planned.commit
-    if ref is None or ref.commit == commit.id:
-        return False
-    try:
-        return any(one.id == commit.id for one in walk(source, commit.dataset, ref.commit))
-    except NotFoundError:
-        return False  # the source never had it
+def _effective(plan: ModelPlan) -> tuple[Override, ...]:
+    """The overrides without which a gate would have stopped it; one of a gate that passed has overridden nothing."""
+    overridden = {verdict.gate for verdict in plan.verdicts if verdict.overridden}
+    return tuple(one for one in plan.request.overrides if one.gate in overridden)
 
 
 def _copy(plan: ModelPlan, deployment: Deployment) -> None:

@@ -55,7 +55,7 @@ def attempt(what: str, read: Callable[[], T]) -> T | Unread:
     try:
         return read()
     except MlopsKitError as exc:
-        return Unread(f"{what} could not be read: {exc.message}")
+        return Unread(f"{what} could not be read: {exc.message}", tampered=isinstance(exc, IntegrityError))
     except ClientError as exc:
         if error_code(exc) in _CALLER:
             raise

@@ -56,7 +56,7 @@ def entries(events: Sequence[Event]) -> tuple[Entry, ...]:
     for event, was in zip(events, before, strict=True):
         if event.outcome != "succeeded":
             continue
-        if event.action == "rollback" and was is not None and was.id in brought_by:
+        if event.action == "rollback" and was is not None and was.id != event.release.id and was.id in brought_by:
             left_by[brought_by[was.id]] = event.seq
         brought_by[event.release.id] = event.seq
     return tuple(
@@ -79,7 +79,7 @@ def notes(entry: Entry) -> str:
     if entry.left_by is not None:
         found.append(f"rolled back by #{entry.left_by}")
     if event.data_commit_moved:
-        found.append("brought its data along")
+        found.append("took the data back as well" if event.action == "rollback" else "brought its data along")
     if event.detail:
         found.append(event.detail)
     return "; ".join(found)

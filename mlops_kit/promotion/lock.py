@@ -4,10 +4,9 @@ The lock is one object in the artifacts bucket, written create-only, that says w
 what. It is renewed every minute while it is held, each time by compare-and-set, so that a holder notices when it was
 taken away. No decision depends on two clocks agreeing.
 
-A process that was killed leaves its lock behind. The same command, run again by the same caller on the same host, takes
-it over: at once if the process is seen to be gone, and else (after a reboot, or in a container made anew) when S3's own
-clock says that nobody has renewed it for ten minutes. Everybody else is refused until ``mlops-kit unlock`` is told the
-lock's id, or says so on purpose, which is a rollback's right (``force``).
+A process that was killed leaves its lock behind. The same command, run again, takes it over where ``holder`` says that
+it may. Everybody else is refused until ``mlops-kit unlock`` is told the lock's id, or takes it on purpose, which is a
+rollback's right (``force``).
 
 ``promote --no-wait`` parks its lock: the process ends, the lock stays. Nobody else gets in between, and the same
 command, run by anybody on any host, takes it over and finishes what was begun.
@@ -19,58 +18,22 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops_kit.errors import ConflictError, IntegrityError, MlopsKitError, NotFoundError
+from mlops_kit.errors import ConflictError, DeploymentError, IntegrityError, MlopsKitError, NotFoundError
 from mlops_kit.naming import ModelNames
-from mlops_kit.objects import Store, canonical_json
-from mlops_kit.objects.strict_json import read_json
+from mlops_kit.objects import Store
+from mlops_kit.promotion.holder import Holder, is_left_behind, refused, unlock_hint, written
 from mlops_kit.promotion.place import Place
 
 RENEW_SECONDS = 60.0
-STALE = timedelta(minutes=10)
-"""After so long without a renewal nobody is at work any more who could have been seen."""
 _ROUNDS = 20
 """How often somebody else may change the lock between our reading and our writing before we give up."""
 _TROUBLE = (ClientError, BotoCoreError, MlopsKitError)
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """What the lock says. Times are the holder's own, for people to read."""
-
-    id: str
-    holder: str
-    place: Place
-    started: str
-    renewed: str
-    what: str
-    parked: str = ""
-    """The endpoint config that is on its way while nobody waits for it; empty as long as somebody is at work."""
-
-    def to_json(self) -> bytes:
-        content = asdict(self)
-        place = content.pop("place")
-        if not self.parked:
-            del content["parked"]
-        return canonical_json(content | place)
-
-    @classmethod
-    def parse(cls, body: bytes) -> Holder | None:
-        """None if it is no lock of ours."""
-        try:
-            content = read_json(body)
-            place = Place(**{item.name: content.pop(item.name) for item in fields(Place)})
-            return cls(place=place, **content)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return None
-
-    def __str__(self) -> str:
-        return f"{self.holder} on {self.place.host} (process {self.place.pid}), since {self.started}: {self.what}"
 
 
 @dataclass(slots=True)
@@ -95,18 +58,19 @@ class Held:
         if self._lost is not None:
             raise self._lost
 
-    def renew(self, now: datetime) -> None:
-        """Write the lock once more, with the time.
+    def renew(self, now: datetime, *, parked: str = "", ran: str = "") -> None:
+        """Write the lock once more, with the time, and with what is new: ``parked``, or what ``ran`` before.
 
         Raises:
             ConflictError: somebody took it away.
         """
-        with self._writing:  # the thread that renews it, and whoever parks it
+        with self._writing:  # the thread that renews it, and whoever changes it
             etag = self._seen()
             if etag is None:
                 self._lost = self._gone()
                 raise self._lost
-            renewed = replace(self.holder, renewed=_text(now))
+            held = self.holder
+            renewed = replace(held, renewed=written(now), parked=parked or held.parked, ran=ran or held.ran)
             try:
                 self.store.replace(self.names.lock_key, renewed.to_json(), etag)
             except ConflictError as exc:
@@ -120,13 +84,7 @@ class Held:
         Raises:
             ConflictError: somebody took it away.
         """
-        with self._writing:
-            before, self.holder = self.holder, replace(self.holder, parked=config)
-        try:
-            self.renew(now)
-        except _TROUBLE:
-            self.holder = before  # so that it is released instead
-            raise
+        self.renew(now, parked=config)
 
     def _seen(self) -> str | None:
         found = self.store.get_with_etag(self.names.lock_key)
@@ -155,6 +113,9 @@ def hold(
 ) -> Iterator[Held]:
     """Hold the model's lock for as long as the block runs. ``force`` takes it over from whoever has it.
 
+    It stays if the block ends with an error while only the lock says what ran before, as it does if the process is
+    killed: the same command goes on from there. A failed deployment is no such error, but an end.
+
     Raises:
         ConflictError: somebody else holds it.
     """
@@ -164,12 +125,19 @@ def hold(
     stop = threading.Event()
     thread = threading.Thread(target=_renew, args=(held, now, stop, renew_seconds), name="lock", daemon=True)
     thread.start()
+    over = False
     try:
         yield held
+        over = True
+    except DeploymentError:
+        over = True
+        raise
     finally:
         stop.set()
         thread.join()
-        if not held.holder.parked:
+        if held.holder.ran and not over and held._lost is None:
+            tell(f"the lock of {names.model} stays: the same command goes on, and knows what to go back to")
+        elif not held.holder.parked:
             _end(held, tell)
 
 
@@ -178,7 +146,7 @@ def _end(held: Held, tell: Callable[[str], None]) -> None:
     try:
         release(store, names, held.holder.id)
     except _TROUBLE as exc:
-        tell(f"the lock of {names.model} could not be released: {exc}. {_unlock(names, held.holder.id)}")
+        tell(f"the lock of {names.model} could not be released: {exc}. {unlock_hint(names, held.holder.id)}")
 
 
 def _renew(held: Held, now: Callable[[], datetime], stop: threading.Event, seconds: float) -> None:
@@ -206,7 +174,7 @@ def acquire(
     Raises:
         ConflictError: somebody else holds it.
     """
-    started = _text(now)
+    started = written(now)
     mine = Holder(secrets.token_hex(8), holder, place or Place.here(), started, started, what)
     try:
         return _acquire(store, names, mine, force)
@@ -217,34 +185,25 @@ def acquire(
 
 
 def _acquire(store: Store, names: ModelNames, mine: Holder, force: bool) -> Held:
-    key, body = names.lock_key, mine.to_json()
+    key, before = names.lock_key, None
     for _ in range(_ROUNDS):
-        if store.put_new(key, body, "application/json"):
+        if store.put_new(key, mine.to_json(), "application/json"):
             return Held(store, names, mine)
         found = _read(store, key)
         if found is None:
             continue  # it was released just now
-        if found.body == body:
-            return Held(store, names, mine)
         other = Holder.parse(found.body)
         if other is None:
             raise _damaged(store, key)
-        if not (force or _is_left_behind(other, mine, found.age)):
-            raise _refused(names, other)
+        if other.id == mine.id:  # a write of ours did more than we were told
+            return Held(store, names, other, before)
+        if not (force or is_left_behind(other, mine, found.age)):
+            raise refused(names, other)
+        before, taken = other, mine.after(other)
         with suppress(ConflictError):
-            store.replace(key, body, found.etag)
-            return Held(store, names, mine, took_over=other)
+            store.replace(key, taken.to_json(), found.etag)
+            return Held(store, names, taken, before)
     raise ConflictError(f"Too many others want the lock of {names.model} at the same time.", hint="Try again.")
-
-
-def _is_left_behind(other: Holder, mine: Holder, age: timedelta) -> bool:
-    """Whether the lock is one that an earlier run of the same command could not release, or left on purpose."""
-    if other.parked:
-        return other.what == mine.what
-    if (other.holder, other.what, other.place.host) != (mine.holder, mine.what, mine.place.host):
-        return False
-    gone = other.place.is_gone()
-    return age > STALE if gone is None else gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +255,7 @@ def unlock(store: Store, names: ModelNames, id_: str) -> Holder:
         raise NotFoundError(f"Nobody holds the lock of {where}.")
     if found.id != id_:
         raise ConflictError(
-            f"The lock of {where} has another id: it is held by {found}.", hint=_unlock(names, found.id)
+            f"The lock of {where} has another id: it is held by {found}.", hint=unlock_hint(names, found.id)
         )
     release(store, names, id_)
     return found
@@ -327,30 +286,8 @@ def release(store: Store, names: ModelNames, id_: str) -> None:
     raise ConflictError(f"The lock of {names.model} is written faster than it can be released.")
 
 
-def _refused(names: ModelNames, other: Holder) -> ConflictError:
-    renewed = "" if other.renewed == other.started else f" It was renewed at {other.renewed}."
-    if other.parked:
-        renewed = f" Nobody waits for it: {other.parked} is on its way, and the same command run again finishes it."
-    return ConflictError(
-        f"{names.model} in {names.environment.environment} is locked by {other}.{renewed}",
-        hint=f"Wait for it to end. If nobody is at work there any more: {_command(names, other.id)}",
-    )
-
-
 def _damaged(store: Store, key: str) -> IntegrityError:
     return IntegrityError(
         f"{store.uri(key)} is not a lock that mlops-kit wrote.",
         hint="See who wrote it (CloudTrail, the bucket's access log), then delete the object.",
     )
-
-
-def _unlock(names: ModelNames, id_: str) -> str:
-    return f"Once it is sure that nobody is at work: {_command(names, id_)}"
-
-
-def _command(names: ModelNames, id_: str) -> str:
-    return f"mlops-kit unlock {names.model} --in {names.environment.environment} --id {id_}"
-
-
-def _text(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="seconds")

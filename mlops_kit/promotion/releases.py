@@ -67,6 +67,15 @@ def superseded(events: Sequence[Event], keep: int) -> Release | None:
     return latest[keep + 1] if len(latest) > keep + 1 else None
 
 
+def already(events: Sequence[Event], event: Event) -> Event | None:
+    """The event by which the ledger says already what ``event`` would: its release runs, and its data went back."""
+    newest = next((one for one in reversed(events) if one.outcome == "succeeded"), None)
+    if newest is None or newest.release.id != event.release.id:
+        return None
+    moved = event.data_commit_moved
+    return newest if not moved or (newest.action, newest.data_commit_moved) == ("rollback", moved) else None
+
+
 def next_id(events: Sequence[Event]) -> str:
     return f"r{len(released(events)) + 1}"
 

@@ -17,18 +17,23 @@ from mlops_kit.naming import ModelNames
 from mlops_kit.objects import Store
 from mlops_kit.promotion import ledger, lock
 from mlops_kit.promotion.execute import Deployment, roll_back
+from mlops_kit.promotion.holder import Holder
 from mlops_kit.promotion.ledger import Event, Ledger, Release
-from mlops_kit.promotion.lock import Held, Holder
+from mlops_kit.promotion.lock import Held
 
 
 @dataclass(frozen=True, slots=True)
 class RollbackPlan:
-    """From which release to which, and the newest events of the ledger. ``with_data``: the data's ref goes back too."""
+    """From which release to which, and the newest events of the ledger. ``with_data``: the data's ref goes back too.
+
+    ``named``: somebody said which release, instead of asking for the one before.
+    """
 
     current: Release | None
     target: Release
     events: tuple[Event, ...]
     with_data: bool = False
+    named: bool = False
 
     @property
     def done(self) -> bool:
@@ -72,13 +77,14 @@ def plan(
             "cannot be turned into the other.",
             hint=f"Release its version {target.version} again with `mlops-kit promote model`.",
         )
-    return RollbackPlan(current, target, events, with_data)
+    return RollbackPlan(current, target, events, with_data, named=wanted is not None)
 
 
 def execute(plan: RollbackPlan, deployment: Deployment) -> Event:
     """Deploy the earlier release's own config, made again only if it was deleted, verify it, and record it.
 
     Raises:
+        NotFoundError: the data cannot go back: its commit is gone. Nothing was done.
         ConflictError: somebody else recorded something, or moved the data's ref, at the same time.
         DeploymentError: the endpoint does not run it; the failure is recorded.
     """
@@ -101,6 +107,7 @@ def execute(plan: RollbackPlan, deployment: Deployment) -> Event:
             source=f"release {current.id}" if current else "",
         )
         if plan.with_data:
+            _require_data(target, deployment)
             event = event.model_copy(update={"data_commit_moved": f"{target.dataset}@{target.dataset_commit}"})
         return roll_back(event, plan.events, deployment, held, _data_back if plan.with_data else None)
 
@@ -111,7 +118,7 @@ def _finishing(plan: RollbackPlan, held: Held) -> Release | None:
     Without this, running ``rollback`` again after it was cut off would go back by one release more.
     """
     before, current = held.took_over, plan.current
-    if before is None or current is None or not _is_left_by(before, held.holder.holder, current):
+    if plan.named or before is None or current is None or not _is_left_by(before, held.holder.holder, current):
         return None
     return current
 
@@ -127,19 +134,25 @@ def _is_left_by(holder: Holder, actor: str, release: Release) -> bool:
     return (holder.holder, holder.what) == (actor, back_to_it) and holder.place.is_gone() is not False
 
 
-def _data_back(release: Release, deployment: Deployment) -> None:
-    """Point the environment's data ref to the commit that the release was trained on.
-
-    Raises:
-        NotFoundError: the commit is not there any more.
-        ConflictError: somebody else moved the ref at the same time.
+def _require_data(release: Release, deployment: Deployment) -> None:
+    """Raises:
+    NotFoundError: the commit that the release was trained on is not there any more. Nothing was done.
     """
     lake, dataset, commit = deployment.cloud.store("lake"), release.dataset, release.dataset_commit
     if not exists(lake, dataset, commit):
         raise NotFoundError(
             f"{dataset}@{commit} is not in {lake.bucket}: the data cannot go back to it.",
-            hint=f"The endpoint runs {release.id}, which is not recorded yet: run the same without --with-data.",
+            hint="Nothing was done. Without --with-data, the model alone goes back.",
         )
+
+
+def _data_back(release: Release, deployment: Deployment) -> None:
+    """Point the environment's data ref to the commit that the release was trained on.
+
+    Raises:
+        ConflictError: somebody else moved the ref at the same time.
+    """
+    lake, dataset, commit = deployment.cloud.store("lake"), release.dataset, release.dataset_commit
     seen = pointers.read(lake, dataset, pointers.DEFAULT_REF)
     pointers.move(lake, dataset, pointers.DEFAULT_REF, commit, seen, deployment.cloud.actor, deployment.now())
     deployment.tell(f"{dataset}@{pointers.DEFAULT_REF} is at {commit[:12]}")

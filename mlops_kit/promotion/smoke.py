@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from botocore.exceptions import ClientError
 from mlops_kit.config import Model, Smoke, SmokeExpect
 from mlops_kit.errors import UsageError
 from mlops_kit.naming import ModelNames
+from mlops_kit.objects.strict_json import number, read_json
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -93,7 +93,10 @@ def judge(body: bytes, content_type: str, expect: SmokeExpect) -> str:
         return f"the answer does not contain {expect.contains!r}: {_short(text)}"
     if expect.at_least is None and expect.at_most is None:
         return ""
-    return _out_of_bounds(list(_numbers(text, kind)), expect) or ""
+    try:
+        return _out_of_bounds(list(_numbers(text, kind)), expect)
+    except (ValueError, TypeError, csv.Error) as exc:
+        return f"the answer cannot be read: {exc}"
 
 
 def _out_of_bounds(numbers: list[float], expect: SmokeExpect) -> str:
@@ -111,7 +114,7 @@ def _numbers(text: str, content_type: str) -> Iterator[float]:
         documents = text.splitlines() if "lines" in content_type else [text]
         for document in documents:
             if document.strip():
-                yield from _of_json(document)
+                yield from _of_json(read_json(document))
         return
     for row in csv.reader(io.StringIO(text)):
         for cell in row:
@@ -121,17 +124,12 @@ def _numbers(text: str, content_type: str) -> Iterator[float]:
                 continue
 
 
-def _of_json(document: str) -> Iterator[float]:
-    try:
-        waiting: list[Any] = [json.loads(document)]
-    except (ValueError, RecursionError):
-        return
+def _of_json(document: Any) -> Iterator[float]:
+    waiting = [document]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, bool):
-            continue
-        if isinstance(value, int | float):
-            yield float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield number(value)
         elif isinstance(value, list):
             waiting += value
         elif isinstance(value, dict):

@@ -15,6 +15,7 @@ from mlops_kit.errors import DeploymentError
 from mlops_kit.naming import ModelNames
 from mlops_kit.promotion import ledger, lock
 from mlops_kit.promotion.history import duration
+from mlops_kit.promotion.holder import Holder
 from mlops_kit.promotion.ledger import Ledger
 from mlops_kit.serving import EndpointState
 
@@ -122,7 +123,7 @@ def follow(
     now: Callable[[], datetime],
     sleep: Callable[[float], None],
     tell: Callable[[str], None],
-) -> tuple[str, lock.Holder | None]:
+) -> tuple[str, Holder | None]:
     """Watch whatever is under way until it is over, and change nothing.
 
     Returns the config that runs, and the parked lock of the promotion that nobody has finished yet.
@@ -141,7 +142,7 @@ def follow(
     return wanted, parked
 
 
-def _parked(cloud: Cloud, names: ModelNames) -> lock.Holder | None:
+def _parked(cloud: Cloud, names: ModelNames) -> Holder | None:
     try:
         holder = lock.show(cloud.store("artifacts"), names)
     except ClientError as exc:

@@ -20,6 +20,8 @@ crash-after       to a write: the caller is gone when the call is done
 
 After a call that only reads nothing is different from before the next one, so the ways that do the work first are for
 writes. A caller that is gone sends nothing any more: here, nothing that it sends arrives.
+
+Some ways look like another one to whoever calls: those are ``ALIKE``, and tried only where that is asked for.
 """
 
 from __future__ import annotations
@@ -52,6 +54,8 @@ Way = Literal[
 ]
 TO_READS: tuple[Way, ...] = ("503", "500", "timeout", "reset", "outage", "denied", "expired", "crash-before")
 TO_WRITES: tuple[Way, ...] = (*TO_READS, "409", "timeout-after", "lost", "always-lost", "crash-after")
+ALIKE = frozenset({"500", "reset", "timeout-after", "outage"})
+"""503, timeout, lost, and expired."""
 READS = ("Get", "Head", "List", "Describe", "BatchGet", "AssumeRole", "Verify")
 FIRST: dict[Way, Kind] = {"always-lost": "lost", "outage": "503"}
 """The kind of fault that a way begins with, where it has another name."""
@@ -131,9 +135,13 @@ def targets(calls: Sequence[Call]) -> list[Target]:
     return found
 
 
-def every(calls: Sequence[Call]) -> list[Injection]:
-    """Every way for every call."""
-    return [Injection(target, way) for target in targets(calls) for way in ways(target)]
+def every(calls: Sequence[Call], *, from_first_write: bool = False, alike: bool = False) -> list[Injection]:
+    """Every way for every call; or for those calls alone that are not made while nothing was done yet."""
+    chosen = targets(calls)
+    if from_first_write:
+        chosen = chosen[next(index for index, target in enumerate(chosen) if is_write(target)) :]
+    found = [Injection(target, way) for target in chosen for way in ways(target)]
+    return [one for one in found if alike or one.way not in ALIKE]
 
 
 def ways(target: Target) -> tuple[Way, ...]:

@@ -107,19 +107,24 @@ def test_a_role_that_cannot_be_assumed(world: World) -> None:
 
 
 def test_how_often_aws_is_asked(world: World) -> None:
-    """A budget, not a target: whoever makes it more has a reason."""
-    ok(world, "promote", "dataset", DATASET, "--to", "staging")
+    """By a whole command, STS included. A budget, not a target: whoever makes it more has a reason."""
+    promote = ("promote", "model", f"{MODEL}@1", "--to", "staging")
     counted = {}
     for what, arguments in {
-        "first": ("promote", "model", f"{MODEL}@1", "--to", "staging"),
-        "again": ("promote", "model", f"{MODEL}@1", "--to", "staging"),
+        "data": ("promote", "dataset", DATASET, "--to", "staging"),
+        "looked at": (*promote, "--dry-run"),
+        "first": promote,
+        "again": promote,
         "next": ("promote", "model", f"{MODEL}@2", "--to", "staging"),
         "back": ("rollback", MODEL, "--in", "staging"),
     }.items():
         world.aws.forget()
-        ok(world, *arguments)
+        done = world.cli(*arguments, fresh=True)
+        assert done.code == 0, done.err
         counted[what] = [call.operation for call in world.aws.calls]
-    assert {what: len(calls) for what, calls in counted.items()} == {"first": 48, "again": 31, "next": 49, "back": 16}
+    found = {what: len(calls) for what, calls in counted.items()}
+    assert found == {"data": 18, "looked at": 17, "first": 52, "again": 34, "next": 53, "back": 19}
+    assert {call[:3] for call in counted["looked at"]} <= {"Get", "Ass", "Des", "Lis", "Hea"}
     assert counted["back"].index("UpdateEndpoint") <= 12
     assert not {"UpdateEndpoint", "CreateModelPackage", "CopyObject"} & set(counted["again"])
     assert counted["again"].count("PutObject") == 1, "the lock"

@@ -58,6 +58,8 @@ class Aws:
         self.made: list[str] = []
         self.asked: list[dict[str, Any]] = []
         self.answer = b"0.5\n"
+        self.noted = ""
+        """What the lock says of what ran before."""
 
     def describe_endpoint(self, **_: Any) -> dict[str, Any]:
         return {
@@ -103,7 +105,12 @@ class Aws:
     ) -> list[float]:
         pauses: list[float] = []
         cloud: Any = SimpleNamespace(sagemaker=self, cloudwatch=self, runtime=self)
-        held: Any = SimpleNamespace(check=lambda: None, took_over=None)
+        held: Any = SimpleNamespace(check=lambda: None, took_over=None, holder=SimpleNamespace(ran=self.noted))
+
+        def renew(now: datetime, *, ran: str) -> None:
+            self.noted = held.holder.ran = ran
+
+        held.renew = renew
         deployment = Deployment(cloud, NAMES, rollout, lambda: datetime.now(UTC), sleep=pauses.append, **options)
         assert deploy(what, deployment, before, held)
         return pauses
@@ -131,10 +138,24 @@ def test_an_alarm_after_that_is_for_people() -> None:
     assert aws.running == "new"
 
 
+def test_what_ran_before_is_noted_where_the_ledger_does_not_say_so_and_somebody_may_have_to_go_back() -> None:
+    tried = Aws()
+    tried.run(release("new", **SERVERLESS))
+    assert tried.noted == "old"
+    for options in ({"before": release("before", **SERVERLESS)}, {"rollout": None}):
+        plain = Aws()
+        plain.run(release("new", **SERVERLESS), **options)
+        assert plain.noted == ""
+
+
 def test_finishing_an_interrupted_run_watches_again_and_goes_back_to_what_the_ledger_says() -> None:
     aws = Aws(running="new", alarm_at_look=2)
     with pytest.raises(DeploymentError, match="runs before again"):
         aws.run(release("new", **SERVERLESS), before=release("before", **SERVERLESS))
+    first = Aws(running="new", alarm_at_look=2)
+    first.noted = "initial"
+    with pytest.raises(DeploymentError, match="runs initial again"):
+        first.run(release("new", **SERVERLESS))
     unknown = Aws(running="new", alarm_at_look=1)
     with pytest.raises(DeploymentError, match="nobody knows what") as caught:
         unknown.run(release("new", **SERVERLESS))

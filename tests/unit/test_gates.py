@@ -203,8 +203,8 @@ PASSES: list[tuple[str, Evidence, GatePolicy, str]] = [
     ("approvals", evidence(approvals=Approval("approved", (), 1, ("approved by a: good",))), approving(1), "good"),
     ("budget", evidence(), ALL, "50.00 of 100.00 USD spent, 90.00 forecast, +5.00 a month"),
     ("budget", evidence(budget=BudgetFound(100, 101, None)), asking(budget="warn"), "warning: it is spent"),
-    ("budget", evidence(budget=UNREAD), ALL, "warning: it could not be read"),
-    ("budget", evidence(budget=None), ALL, "warning: nobody read it"),
+    ("budget", evidence(budget=UNREAD), asking(budget="warn"), "warning: it could not be read"),
+    ("budget", evidence(budget=None), asking(budget="warn"), "warning: nobody read it"),
 ]
 
 REFUSES: list[tuple[str, Evidence, GatePolicy, str]] = [
@@ -251,6 +251,8 @@ REFUSES: list[tuple[str, Evidence, GatePolicy, str]] = [
     ("soak", evidence(running=None), ALL, "nothing was released in staging"),
     ("approvals", evidence(approvals=Approval("pending", (), 2, ())), approving(2), "0 of 2; who may approve runs"),
     ("approvals", evidence(approvals=Approval("rejected", (), 0, ("rejected by b: no",))), ALL, "rejected by b: no"),
+    ("budget", evidence(budget=UNREAD), ALL, "it could not be read"),
+    ("budget", evidence(budget=None), ALL, "nobody read it"),
     ("budget", evidence(budget=BudgetFound(100, 101, None)), ALL, "it is spent"),
     ("budget", evidence(budget=BudgetFound(100, 50, 101)), ALL, "it will not last the month"),
     ("budget", evidence(budget=BudgetFound(100, 50, 96, 5)), ALL, "it will not last the month"),

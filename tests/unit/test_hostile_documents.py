@@ -22,7 +22,7 @@ from mlops_kit.objects.strict_json import MAX_BYTES, read_json
 from mlops_kit.promotion import approvals, ledger
 from mlops_kit.promotion.events import Event
 from mlops_kit.promotion.gather import parse_metrics
-from mlops_kit.promotion.lock import Holder
+from mlops_kit.promotion.holder import Holder
 from mlops_kit.promotion.place import Place
 from mlops_kit.quality import record
 from mlops_kit.quality.record import CheckRecord
@@ -145,7 +145,8 @@ def _held(body: bytes) -> Any:
 
 
 CHECKED = CheckRecord("pets", "c" * 64, DIGEST, True, {}, (), "2026-01-02T03:04:05+00:00", "arn")
-LOCKED = Holder("id", "arn", Place("host", 1), "2026", "2026", "promote")
+SINCE = "2026-01-02T03:04:05+00:00"
+LOCKED = Holder("id", "arn", Place("host", 1), SINCE, SINCE, "promote")
 SIGNED = bundle.dump(bundle.Bundle("hint", bundle.statement("churn", DIGEST), b"signature"))
 PLAIN_NETWORK = canonical_json({"subnets": [], "security_groups": [], "isolated": False})
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops_kit.errors import ConflictError, IntegrityError, MlopsKitError, NotFoundError
+from mlops_kit.errors import ConflictError, DeploymentError, IntegrityError, MlopsKitError, NotFoundError
 from mlops_kit.promotion import lock
 from mlops_kit.promotion.lock import Held
 from mlops_kit.promotion.place import Place
@@ -263,8 +264,26 @@ def test_force_takes_it_from_whoever_is_at_work_and_that_one_stops(here: World) 
     assert lock.show(here.artifacts, NAMES) is not None, "only one's own lock is released"
 
 
-def test_what_is_no_lock_is_not_taken_over(here: World) -> None:
-    here.locks.put(NAMES.lock_key, b"something")
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"something",
+        b"[" * 5000,
+        {"pid": 0},
+        {"pid": 1 << 70},
+        {"pid": "1"},
+        {"started": "yesterday"},
+        {"started": "2026-01-01T12:00:00"},
+        {"renewed": 7},
+        {"another": "field"},
+    ],
+    ids=lambda body: str(body)[:40],
+)
+def test_what_is_no_lock_is_not_taken_over(body: bytes | dict[str, Any], here: World) -> None:
+    if not isinstance(body, bytes):
+        content = json.loads(acquire(here).holder.to_json())
+        body = json.dumps({**content, **body}, sort_keys=True, separators=(",", ":")).encode()
+    here.locks.put(NAMES.lock_key, body)
     with pytest.raises(IntegrityError, match="is not a lock"):
         acquire(here, force=True)
     with pytest.raises(IntegrityError, match="is not a lock"):
@@ -291,7 +310,7 @@ def test_unlock_wants_the_id(here: World) -> None:
 
 def test_a_lock_renewed_while_it_is_released_is_released_all_the_same(here: World) -> None:
     held = acquire(here)
-    body = replace(held.holder, renewed="later").to_json()
+    body = replace(held.holder, renewed="2026-01-01T12:01:00+00:00").to_json()
     here.s3.faults.append(
         Fault("before", operation="DeleteObject", callback=lambda: here.locks.put(NAMES.lock_key, body))
     )
@@ -407,6 +426,52 @@ def test_a_parked_lock_stays_and_only_the_same_command_takes_it_over_from_anywhe
     assert not other.holder.parked
     lock.release(here.artifacts, NAMES, other.holder.id)
     assert versions(here) == 0
+
+
+def test_what_ran_before_is_kept_for_whoever_goes_on(here: World, gone: Place) -> None:
+    acquire(here, place=gone).renew(NOW, ran="initial-config")
+    again = acquire(here, place=gone)
+    assert (again.holder.ran, again.took_over is not None) == ("initial-config", True)
+    third = acquire(here)
+    assert third.holder.ran == "initial-config"
+    other = acquire(here, what="rollback", force=True)
+    assert other.holder.ran == ""
+
+
+@pytest.mark.parametrize(
+    ("noted", "error", "stays"),
+    [
+        (True, KeyboardInterrupt, True),
+        (True, ConflictError, True),
+        (True, DeploymentError, False),
+        (True, None, False),
+        (False, KeyboardInterrupt, False),
+    ],
+)
+def test_a_lock_that_alone_knows_what_ran_before_stays_until_that_is_over(
+    noted: bool, error: type[BaseException] | None, stays: bool, here: World
+) -> None:
+    told: list[str] = []
+    with (
+        pytest.raises(error) if error else nullcontext(),
+        lock.hold(here.artifacts, NAMES, what=WHAT, holder=ALICE, now=now, tell=told.append) as held,
+    ):
+        if noted:
+            held.renew(NOW, ran="initial-config")
+        if error is not None:
+            raise error("something")
+    found = lock.show(here.artifacts, NAMES)
+    assert ((found is not None), len(told)) == (stays, int(stays))
+    assert found is None or found.ran == "initial-config"
+
+
+def test_taking_over_with_a_lost_answer_knows_whose_it_was(here: World) -> None:
+    with lock.hold(here.artifacts, NAMES, what=WHAT, holder=ALICE, now=now, tell=quiet) as held:
+        held.park("churn-config", NOW)
+    here.s3.faults.append(Fault("lost", operation="PutObject", nth=2))
+    taken = acquire(here)
+    assert taken.took_over is not None
+    assert taken.took_over.parked == "churn-config"
 
 
 def test_a_lock_that_could_not_be_parked_is_released(here: World) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from mlops_kit import registry
-from mlops_kit.errors import AccessError, ConflictError, DeploymentError, NotFoundError
+from mlops_kit.errors import AccessError, ConflictError, DeploymentError, GateError, NotFoundError
 from mlops_kit.objects import sha256_bytes
-from mlops_kit.promotion import lock
+from mlops_kit.promotion import approvals, lock
 from mlops_kit.promotion.execute import _register, execute, what
 from mlops_kit.promotion.ledger import Override
+from mlops_kit.promotion.place import Place
 from tests.aws import Fault
 from tests.aws.project import DATASET
 from tests.aws.world import ALICE
@@ -60,7 +63,7 @@ def test_data_comes_along_and_that_is_recorded(tmp_path: Path) -> None:
         assert event.data_commit_moved == f"{DATASET}@{commit}"
         lake = here.world.cloud("staging").store("lake")
         ref = json.loads(lake.get(f"datasets/{DATASET}/refs/main.json") or b"")
-        assert (ref["commit"], ref["by"]) == (commit, f"{ALICE} (plan {event.plan[:12]})")
+        assert (ref["commit"], ref["by"]) == (commit, f"{ALICE} (for {event.release.config})")
         assert here.promote(2).data_commit_moved == ""
 
 
@@ -102,6 +105,55 @@ def test_overrides_are_recorded(tmp_path: Path) -> None:
         override = Override(gate="metric accuracy", reason="urgent")
         event = here.promote(bad, asked={"overrides": (override,)})
         assert event.overrides == (override,)
+        good = here.world.train(here.world.commit("dev", FILES))
+        assert here.promote(good, asked={"overrides": (override,)}).overrides == (), "there was nothing to override"
+
+
+def decision(here: Releases, kind: Any, who: str, hours: float = 0) -> None:
+    names, stage = here.names, here.world.stage("staging")
+    said = approvals.decide(
+        kind,
+        names,
+        version=1,
+        artifact_sha256=here.world.trained[0],
+        by=ALICE.replace("alice", who),
+        reason="looked at it",
+        policy=stage.approvals,
+        now=here.world.clock - timedelta(hours=hours),
+    )
+    approvals.record(here.world.cloud("staging").store("ledger"), names, said)
+
+
+def test_an_approval_that_is_taken_back_after_planning_stops_it_before_it_is_registered(tmp_path: Path) -> None:
+    with releases(tmp_path, environments={"staging": {"approvals": {"required": 1}}}) as here:
+        decision(here, "approve", "bob", hours=1)
+        planned = here.plan(1)
+        decision(here, "reject", "carol")
+        with pytest.raises(GateError, match=r"not approved for staging any more:\n  rejected by .*carol") as caught:
+            execute(planned, here.deployment())
+        assert caught.value.exit_code == 3
+        assert here.packages == []
+        assert here.endpoint.updates == []
+        assert here.lock is None
+        decision(here, "approve", "carol", hours=-0.01)
+        assert here.promote(1).outcome == "succeeded"
+
+
+def test_an_approval_that_expires_between_planning_and_registering_does_not_count(tmp_path: Path) -> None:
+    with releases(tmp_path, environments={"staging": {"approvals": {"required": 1}}}) as here:
+        decision(here, "approve", "bob", hours=71)
+        planned = here.plan(1)
+        late = here.deployment(now=lambda: here.world.clock + timedelta(hours=2))
+        with pytest.raises(GateError, match="expired at"):
+            execute(planned, late)
+        assert here.packages == []
+
+
+def test_an_override_of_the_approvals_is_not_asked_for_again(tmp_path: Path) -> None:
+    settings = {"staging": {"approvals": {"required": 1}, "gates": {"overridable": ["approvals"]}}}
+    with releases(tmp_path, environments=settings) as here:
+        override = Override(gate="approvals", reason="urgent")
+        assert here.promote(1, asked={"overrides": (override,)}).overrides == (override,)
 
 
 # --- Registration.
@@ -192,6 +244,43 @@ def test_a_lock_that_was_taken_away_stops_the_promotion_before_the_endpoint_is_u
     assert here.book.events() == ()
 
 
+def deploy_another(here: Releases, looks: int) -> None:
+    """Somebody who does not ask for the lock, between our look at the endpoint and our update; seen ``looks`` times."""
+
+    def begin() -> None:
+        endpoint = here.endpoint
+        there = here.world.aws.sagemaker.of("222222222222").configs
+        there["by-hand"] = {**there[endpoint.config], "EndpointConfigName": "by-hand"}
+        endpoint.update({"EndpointConfigName": "by-hand"}, looks, here.world.clock.timestamp() + 1)
+
+    here.world.aws.faults.append(Fault("before", operation="UpdateEndpoint", callback=begin))
+
+
+@pytest.mark.parametrize(
+    ("looks", "says"),
+    [
+        (2, "is Updating to by-hand: another deployment is under way"),
+        (0, "was updated by somebody else just now: it runs by-hand"),
+    ],
+    ids=["goes on", "is over"],
+)
+def test_a_deployment_that_began_after_we_looked_is_a_conflict(here: Releases, looks: int, says: str) -> None:
+    here.promote(1)
+    deploy_another(here, looks)
+    done = here.world.cli("promote", "model", "churn@2", "--to", "staging")
+    assert done.code == 4, done.err
+    assert says in done.err
+    assert "mlops-kit status" in done.err
+    assert here.endpoint.updates[-1] == "by-hand"
+    assert [event.release.version for event in here.book.events()] == [1]
+    assert here.lock is None
+
+
+def test_an_update_that_is_refused_for_another_reason_is_told_as_it_is(here: Releases) -> None:
+    here.world.aws.faults.append(Fault("denied", operation="UpdateEndpoint"))
+    assert here.world.cli("promote", "model", "churn@1", "--to", "staging").code == 6
+
+
 # --- The account guard.
 
 
@@ -224,6 +313,24 @@ def test_the_wrong_account_or_region_sees_no_mutating_call(here: Releases, make_
     here.world.aws.forget()
     done = here.world.cli("promote", "model", "churn@1", "--to", "staging")
     assert (done.code, here.writes()) == (code, []), done.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("promote", "dataset", DATASET, "--to", "staging"), ("rollback", "churn", "--in", "staging")],
+    ids=["promote dataset", "rollback"],
+)
+def test_in_the_wrong_account_data_and_rollbacks_write_nothing_either(
+    here: Releases, arguments: tuple[str, ...]
+) -> None:
+    here.promote(1)
+    here.promote(2)
+    for name, bucket in here.world.aws.buckets.items():
+        if "staging" in name:
+            bucket.owner = "444444444444"
+    here.world.aws.forget()
+    assert here.world.cli(*arguments).code == 6
+    assert here.writes() == []
 
 
 def test_a_plan_for_another_place_is_not_carried_out(here: Releases) -> None:
@@ -292,10 +399,30 @@ def test_a_failed_smoke_request_brings_the_incumbent_back_and_is_recorded(tmp_pa
         assert here.lock is None
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_smoke_request_that_fails_when_nobody_had_waited_brings_the_incumbent_back(
+    tmp_path: Path, version: int
+) -> None:
+    with releases(smoking(tmp_path), model=SMOKE) as here:
+        if version == 2:
+            here.promote(1)
+        before = here.endpoint.config
+        here.world.aws.sagemaker.looks = 1
+        here.begin(version)
+        here.world.aws.runtime.model = lambda endpoint, body: b"7\n"
+        with pytest.raises(DeploymentError, match=f"runs {before} again"):
+            here.promote(version)
+        assert here.endpoint.config == before
+        assert here.lock is None
+
+
 def test_an_endpoint_that_nobody_reached_is_not_taken_back(tmp_path: Path) -> None:
     with releases(smoking(tmp_path), model=SMOKE) as here:
         here.world.aws.faults.append(Fault("denied", operation="InvokeEndpoint"))
-        assert here.world.cli("promote", "model", "churn@1", "--to", "staging").code == 6
+        gone = ended_process()
+        with patch.object(Place, "here", lambda: gone):
+            done = here.world.cli("promote", "model", "churn@1", "--to", "staging")
+        assert (done.code, "the lock of churn stays" in done.err) == (6, True)
         assert here.book.events() == ()
         assert here.promote(1).outcome == "succeeded"
         assert len(here.endpoint.updates) == 1

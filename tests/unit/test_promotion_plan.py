@@ -49,14 +49,14 @@ EVERYTHING: dict[str, Any] = {
 """Every gate but the signature, which has a test of its own."""
 
 PLAIN_CALLS = Counter(
-    {"DescribeModelPackage": 1, "GetObject": 7, "HeadObject": 5, "ListObjectVersions": 3, "ListObjectsV2": 2}
+    {"DescribeModelPackage": 1, "GetObject": 7, "HeadObject": 5, "ListObjectVersions": 3, "ListObjectsV2": 3}
 )
 """GetObject: settings of the network, commit (target, source), its file list, ref of the target, metrics, pointer to
 the package. HeadObject: the four objects of the version, and whether the target has the commit. ListObjectVersions:
-ledger, approvals, the version's objects in the source. ListObjectsV2: those in the target, and which files of the
-commit the target has.
+ledger, approvals, the version's objects in the source. ListObjectsV2: those in the target, which files of the commit
+the target has, and which results of data tests the source has.
 """
-STRICT_CALLS = 27
+STRICT_CALLS = 29
 """With every gate but the signature and the incumbent, an event in the source's ledger and one approval."""
 
 Made = Callable[..., World]
@@ -401,9 +401,10 @@ def test_what_may_not_be_read_refuses_and_everything_else_is_shown(
     assert len(one.verdicts) == 13
 
 
-def test_a_budget_that_may_not_be_read_is_a_warning(strict: World) -> None:
+def test_a_budget_that_is_to_block_blocks_if_it_is_spent_or_may_not_be_read(strict: World) -> None:
     strict.aws.faults.append(Fault("denied", operation="DescribeBudget", times=None))
-    assert found(planned(strict, "production"), "budget").reason.startswith("warning: the budget could not be read")
+    unread = found(planned(strict, "production"), "budget")
+    assert (unread.passed, unread.reason.startswith("the budget could not be read")) == (False, True)
     strict.aws.faults.clear()
     strict.aws.budgets.of(strict.stage("production").account)[strict.stage("production").names.budget].actual = 501
     assert not found(planned(strict, "production"), "budget").passed
@@ -508,6 +509,18 @@ def test_planning_with_every_gate_adds_a_few_calls(strict: World) -> None:
     assert calls(strict)["DescribeModelPackage"] == 1
     asked = {call.operation: call.account for call in strict.aws.calls}
     assert asked["DescribeAlarms"] == strict.stage("staging").account, "as its auditor: CloudWatch knows no other way"
+
+
+def test_how_often_aws_is_asked_with_every_gate(strict: World) -> None:
+    """By whole commands, both sides' STS included, and the data comes along."""
+    promote = ("promote", "model", f"{MODEL}@1", "--to", "production")
+    counted = {}
+    for what, arguments in {"looked at": (*promote, "--dry-run"), "first": promote, "again": promote}.items():
+        strict.aws.forget()
+        done = strict.cli(*arguments, *(() if what == "looked at" else ("--yes",)), fresh=True)
+        assert done.code == 0, done.err
+        counted[what] = sum(calls(strict).values())
+    assert counted == {"looked at": 32, "first": 77, "again": 43}
 
 
 def test_planning_does_not_look_at_every_version(made: Made) -> None:

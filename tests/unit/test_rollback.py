@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlops_kit.errors import NotFoundError, UsageError
-from mlops_kit.promotion import lock, rollback
+from mlops_kit.promotion import history, lock, rollback
 from tests.aws import Fault
 from tests.aws.project import DATASET
 from tests.aws.world import ALICE
@@ -78,6 +78,30 @@ def test_a_stuck_promotion_is_pushed_aside_and_that_is_recorded(here: Releases) 
     assert here.lock is None
 
 
+def test_whose_lock_it_was_is_recorded_also_by_the_run_that_goes_on(here: Releases) -> None:
+    here.world.aws.sagemaker.looks = 2
+    here.begin(3)
+    artifacts = here.world.cloud("staging").store("artifacts")
+    what = rollback.RollbackPlan(None, here.book.events()[0].release, ()).what
+    lock.acquire(
+        artifacts, here.names, what=what, holder=ALICE, now=here.world.clock, force=True, place=ended_process()
+    )
+    assert "promote churn@3" in here.back("r1").took_over
+
+
+def test_a_deployment_that_began_after_it_looked_is_waited_for(here: Releases) -> None:
+    endpoint, first = here.endpoint, here.book.events()[0].release
+    begin = Fault(
+        "before",
+        operation="UpdateEndpoint",
+        callback=lambda: endpoint.update({"EndpointConfigName": endpoint.config}, 1, here.world.clock.timestamp() + 1),
+    )
+    here.world.aws.faults.append(begin)
+    assert here.back().release == first
+    assert (begin.struck, endpoint.config) == (1, first.config)
+    assert any("cannot be updated before that ends: waiting" in line for line in here.told)
+
+
 def test_the_data_goes_back_too_where_that_is_wanted(here: Releases) -> None:
     world = here.world
     newer = world.commit("dev", {**FILES, "b.csv": b"left,x\n1,1\n"}, here.book.events()[0].release.dataset_commit)
@@ -97,12 +121,24 @@ def test_the_data_goes_back_too_where_that_is_wanted(here: Releases) -> None:
     assert at() != newer.id
 
 
+def test_data_that_goes_back_after_its_release_did_is_recorded_once(here: Releases) -> None:
+    first = here.back()
+    event = here.back("r1", with_data=True)
+    assert (event.release, event.source) == (first.release, "release r1")
+    assert event.data_commit_moved == f"{DATASET}@{first.release.dataset_commit}"
+    assert here.back("r1", with_data=True) == event
+    assert here.book.events()[-1] == event
+    assert [entry.left_by for entry in history.entries(here.book.events())] == [None, 3, None, None]
+
+
 def test_data_that_is_gone_cannot_go_back(here: Releases) -> None:
     release = here.book.events()[0].release
     lake = here.world.aws.buckets[here.names.environment.bucket("lake")]
     lake.remove(f"datasets/{DATASET}/commits/{release.dataset_commit}.json")
+    runs = here.endpoint.config
     with pytest.raises(NotFoundError, match="the data cannot go back"):
         here.back(with_data=True)
+    assert (here.endpoint.config, here.lock) == (runs, None), "nothing was done"
     assert here.book.events()[-1].action == "promotion"
     assert here.back().release == release
 
@@ -128,6 +164,17 @@ def test_a_rollback_that_was_cut_off_after_it_was_recorded_does_not_go_back_furt
     assert here.back() == event
     assert here.endpoint.config == event.release.config
     assert here.back().release.id == "r1"
+
+
+def test_whoever_names_a_release_gets_that_one_whatever_was_cut_off(here: Releases) -> None:
+    here.promote(3)
+    here.back("r1")
+    artifacts = here.world.cloud("staging").store("artifacts")
+    lock.acquire(
+        artifacts, here.names, what="roll back to r1", holder=ALICE, now=here.world.clock, place=ended_process()
+    )
+    assert here.back("r3").release.id == "r3"
+    assert here.book.events()[-1].release.id == "r3"
 
 
 def test_a_rollback_to_the_first_release_that_was_cut_off_lets_its_lock_go_when_run_again(here: Releases) -> None:

@@ -83,6 +83,8 @@ def override(
 def _overridden(verdict: Verdict, policy: GatePolicy, wanted: dict[str, str], target: str) -> Verdict:
     if verdict.passed or verdict.gate not in wanted:
         return verdict
+    if verdict.tampered:
+        return verdict.model_copy(update={"reason": f"{verdict.reason} (which nobody can override)"})
     allowed = policy.gates.overridable
     if verdict.gate in allowed or gate_family(verdict.gate) in allowed:
         return verdict.model_copy(update={"overridden": wanted[verdict.gate]})
@@ -107,6 +109,6 @@ def require(verdicts: Sequence[Verdict], what: str) -> None:
         return
     lines = "\n".join(f"  {verdict.gate}: {verdict.reason}" for verdict in refused)
     message = f"{what} was refused by {len(refused)} of {len(verdicts)} gates:\n{lines}"
-    if any(verdict.gate in NEVER_OVERRIDABLE for verdict in refused):
+    if any(verdict.tampered or verdict.gate in NEVER_OVERRIDABLE for verdict in refused):
         raise IntegrityError(message)
     raise GateError(message)

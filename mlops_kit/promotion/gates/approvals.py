@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlops_kit.promotion.events import Verdict
 from mlops_kit.promotion.evidence import Evidence, GatePolicy, Unread
+from mlops_kit.promotion.gates.unread import unread
 
 GATE = "approvals"
 
@@ -11,7 +12,7 @@ GATE = "approvals"
 def approvals(evidence: Evidence, policy: GatePolicy) -> tuple[Verdict, ...]:
     found = evidence.approvals
     if isinstance(found, Unread):
-        return (Verdict(gate=GATE, passed=False, reason=found.reason),)
+        return (unread(GATE, found),)
     if found.state != "rejected" and not policy.approvals.required:
         return ()
     said = "".join(f"; {reason}" for reason in found.reasons)

@@ -1,4 +1,4 @@
-"""The month's budget has room for the release. Where it cannot be read, that is said, and does not block."""
+"""The month's budget has room for the release. One that cannot be read blocks, too, where the budget is to block."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ def budget(evidence: Evidence, policy: GatePolicy) -> tuple[Verdict, ...]:
         return ()
     if found is None or isinstance(found, Unread):
         reason = "nobody read it" if found is None else found.reason
+        if wanted == "block":
+            return (Verdict(gate=GATE, passed=False, reason=reason),)
         return (Verdict(gate=GATE, passed=True, reason=f"warning: {reason}"),)
     over = _over(found)
     if not over:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlops_kit.promotion.events import Verdict
 from mlops_kit.promotion.evidence import Evidence, GatePolicy, Unread
+from mlops_kit.promotion.gates.unread import unread
 
 GATE = "data checks"
 
@@ -12,9 +13,10 @@ def data_checks(evidence: Evidence, policy: GatePolicy) -> tuple[Verdict, ...]:
     wanted, found, lineage = policy.gates.data_checks, evidence.data_check, evidence.version.lineage
     if wanted == "off":
         return ()
-    if found is None or isinstance(found, Unread):
-        reason = "nobody read the result" if found is None else found.reason
-        return (Verdict(gate=GATE, passed=False, reason=reason),)
+    if isinstance(found, Unread):
+        return (unread(GATE, found),)
+    if found is None:
+        return (Verdict(gate=GATE, passed=False, reason="nobody read the result"),)
     data = f"{lineage.dataset}@{lineage.dataset_commit[:12]}"
     if found.constraints is None:
         reason = f"{lineage.dataset} has no file in environments/datasets, so there is nothing to test"

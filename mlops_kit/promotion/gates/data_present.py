@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlops_kit.promotion.events import Verdict
 from mlops_kit.promotion.evidence import Evidence, GatePolicy, Unread
+from mlops_kit.promotion.gates.unread import unread
 
 GATE = "data present"
 
@@ -12,7 +13,7 @@ def data_present(evidence: Evidence, policy: GatePolicy) -> tuple[Verdict, ...]:
     lineage, found, target = evidence.version.lineage, evidence.data, evidence.target.name
     data = f"{lineage.dataset}@{lineage.dataset_commit[:12]}"
     if isinstance(found, Unread):
-        return (Verdict(gate=GATE, passed=False, reason=f"{data}: {found.reason}"),)
+        return (unread(GATE, found, f"{data}: "),)
     if found.comes:
         # The same words whether the target has all of it, some or none: a promotion that is run again, because it was
         # cut off, has the same plan.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mlops_kit.promotion.events import Verdict
 from mlops_kit.promotion.evidence import Evidence, GatePolicy, Unread
+from mlops_kit.promotion.gates.unread import unread
 
 GATE = "image"
 
@@ -15,7 +16,7 @@ GATE = "image"
 def image(evidence: Evidence, policy: GatePolicy) -> tuple[Verdict, ...]:
     found, wanted, target = evidence.image, evidence.version.lineage.image_digest, evidence.target.name
     if isinstance(found, Unread):
-        return (Verdict(gate=GATE, passed=False, reason=found.reason),)
+        return (unread(GATE, found),)
     if found.present is False:
         reason = f"{found.address} is not in the registry of {target}: is it pushed, and replicated to there?"
         return (Verdict(gate=GATE, passed=False, reason=reason),)

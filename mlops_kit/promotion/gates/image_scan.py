@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mlops_kit.promotion.events import Verdict
 from mlops_kit.promotion.evidence import Evidence, GatePolicy, Unread
+from mlops_kit.promotion.gates.unread import unread
 
 GATE = "image scan"
 
@@ -17,7 +18,7 @@ def image_scan(evidence: Evidence, policy: GatePolicy) -> tuple[Verdict, ...]:
     if allowed is None:
         return ()
     if isinstance(image, Unread):
-        return (Verdict(gate=GATE, passed=False, reason=image.reason),)
+        return (unread(GATE, image),)
     if image.of_aws:
         return (Verdict(gate=GATE, passed=True, reason="an image of AWS, which scans it: its findings are AWS's"),)
     if image.account != evidence.target.account:

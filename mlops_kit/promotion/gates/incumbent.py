@@ -9,6 +9,7 @@ from __future__ import annotations
 from mlops_kit.config import MetricGate
 from mlops_kit.promotion.events import Verdict
 from mlops_kit.promotion.evidence import Evidence, GatePolicy, Unread
+from mlops_kit.promotion.gates.unread import unread
 
 ROUNDING = 1e-12
 """0.95 - 0.94 is a little more than 0.01 to a computer."""
@@ -31,7 +32,7 @@ def _verdict(gate: MetricGate, margin: float, evidence: Evidence) -> Verdict:
     theirs, ours = evidence.incumbent_metrics, evidence.metrics
     for found in (ours, theirs):
         if isinstance(found, Unread):
-            return Verdict(gate=name, passed=False, reason=found.reason)
+            return unread(name, found)
     if theirs is None or isinstance(theirs, Unread) or isinstance(ours, Unread):
         return Verdict(gate=name, passed=False, reason=f"nobody read the metrics of {before.id}")
     if gate.metric not in ours:

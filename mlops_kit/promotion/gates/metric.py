@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlops_kit.config import MetricGate
 from mlops_kit.promotion.events import Verdict
 from mlops_kit.promotion.evidence import Evidence, GatePolicy, Unread
+from mlops_kit.promotion.gates.unread import unread
 
 
 def metric(evidence: Evidence, policy: GatePolicy) -> tuple[Verdict, ...]:
@@ -15,7 +16,7 @@ def metric(evidence: Evidence, policy: GatePolicy) -> tuple[Verdict, ...]:
 def _verdict(gate: MetricGate, evidence: Evidence) -> Verdict:
     name = f"metric {gate.metric}"
     if isinstance(evidence.metrics, Unread):
-        return Verdict(gate=name, passed=False, reason=evidence.metrics.reason)
+        return unread(name, evidence.metrics)
     value = evidence.metrics.get(gate.metric)
     if value is None:
         return Verdict(gate=name, passed=False, reason="the training job did not report it")

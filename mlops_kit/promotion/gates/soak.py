@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from mlops_kit.promotion.events import Verdict
 from mlops_kit.promotion.evidence import Evidence, GatePolicy, Unread
+from mlops_kit.promotion.gates.unread import unread
 
 GATE = "soak"
 
@@ -16,7 +17,7 @@ def soak(evidence: Evidence, policy: GatePolicy) -> tuple[Verdict, ...]:
         return ()
     found, source = evidence.running, evidence.source.name
     if isinstance(found, Unread):
-        return (Verdict(gate=GATE, passed=False, reason=found.reason),)
+        return (unread(GATE, found),)
     if found is None:
         return (Verdict(gate=GATE, passed=False, reason=f"nothing was released in {source}"),)
     if found.artifact_sha256 != evidence.version.lineage.artifact_sha256:
