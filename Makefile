@@ -10,10 +10,10 @@ CHECKOV_READY := $(CHECKOV)/.ready
 PEERS := $(VENV)/peers
 PEERS_READY := $(PEERS)/.ready
 
-.PHONY: help demo test check lint types docs bench lock clean setup
+.PHONY: help demo test test-faults check lint types docs bench lock clean setup
 
 help:                 ## List the targets.
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY)       ## Make the virtual environment.
 
@@ -47,6 +47,10 @@ demo: $(READY)        ## Tell the whole story on the local cloud.
 test: $(READY) $(NODE_READY) $(CHECKOV_READY)  ## Run every test.
 	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder $(PYTEST_ARGS)
 
+test-faults: $(READY) ## Disturb data sets and promotions at every call in every way, kill them, tamper with what they read.
+	$(BIN)/python -m pytest -n 2 -q --every-fault tests/faults
+	@$(BIN)/python -m tests.faults_promotion
+
 lint: $(READY)        ## Check style and formatting.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,10 +61,11 @@ types: $(READY)       ## Check types.
 docs: $(READY)        ## Check that generated documentation is current and that links work.
 	$(BIN)/python -m docs.check
 
-check: lint types docs test  ## Everything that CI runs.
+check: lint types docs test  ## Lint, types, docs and tests. CI runs this, and then test-faults.
 
 bench: $(READY) $(PEERS_READY)  ## Measure, print a table, write benchmarks/results.json.
 	$(BIN)/python -m benchmarks.datasets
+	$(BIN)/python -m benchmarks.promotion
 	$(BIN)/python -m benchmarks.synth
 
 lock: $(READY)        ## Renew the locks from pyproject.toml.

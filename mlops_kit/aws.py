@@ -33,6 +33,7 @@ from mlops_kit.config import Environment
 from mlops_kit.errors import AccessError, ConflictError, MlopsKitError, NotFoundError, ServiceError
 from mlops_kit.naming import PERSON_ROLES, BucketKind
 from mlops_kit.objects import Store
+from mlops_kit.redaction import redact_logs
 from mlops_kit.wire import Wire
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Cloud:
         self.names = environment.names
         self.actor = actor
         """ARN of the person or job behind the promoter role: what the ledger records."""
+        self._session, self._endpoint_url = session, endpoint_url
         self._client: Callable[..., Any] = partial(
             session.client, endpoint_url=endpoint_url, config=_config(endpoint_url)
         )
@@ -105,6 +107,38 @@ class Cloud:
         """EventBridge Scheduler; not among the clients that the kit has type stubs for."""
         return self._client("scheduler")
 
+    @cached_property
+    def ecr(self) -> Any:
+        """No type stubs."""
+        return self._client("ecr")
+
+    @cached_property
+    def budgets(self) -> Any:
+        """AWS Budgets, which has one endpoint for all regions; no type stubs."""
+        return self._client("budgets", region_name="us-east-1")
+
+    def kms(self, region: str) -> Any:
+        """KMS, in the region of the key that is to be used; no type stubs."""
+        return self._client("kms", region_name=region)
+
+    def observe(self, other: Environment) -> Cloud:
+        """Another environment with the eyes of its auditor: releases and alarms, no data and no models.
+
+        CloudWatch cannot be asked from another account, so the role of this one assumes one there.
+
+        Raises:
+            AccessError: it may not.
+        """
+        role_arn = other.names.role_arn("auditor")
+        try:
+            session = _assume(self._session, role_arn, other.region, self.actor, self._endpoint_url)
+        except ClientError as exc:
+            raise AccessError(
+                f"{role_arn} cannot be assumed by {self.environment.name} ({error_code(exc)}).",
+                hint=f"Deploy {other.name}: its stack lets the next stage's promoter act as its auditor.",
+            ) from exc
+        return Cloud(other, session, self._endpoint_url, self.actor)
+
     def store(self, kind: BucketKind, of: Environment | None = None) -> Store:
         """A bucket of this environment, or of another one as this environment's role may see it."""
         names = (of or self.environment).names
@@ -117,10 +151,12 @@ def connect(environment: Environment, *, local_endpoint: str | None = None) -> C
     Raises:
         AccessError: no credentials, expired ones, or ones that cannot act in the environment's account.
     """
-    base = _local_session(environment) if local_endpoint else boto3.Session(region_name=environment.region)
+    redact_logs()
+    base = local_session(environment) if local_endpoint else boto3.Session(region_name=environment.region)
     try:
         caller = _identity(base, local_endpoint)
         session = _as_promoter(environment, base, caller, local_endpoint)
+        redact_logs()  # once more: what was needed for that has loggers of its own
         acting = caller if session is base else _identity(session, local_endpoint)
     except ClientError as exc:
         raise translate(exc) from exc
@@ -134,7 +170,8 @@ def connect(environment: Environment, *, local_endpoint: str | None = None) -> C
     return Cloud(environment, session, local_endpoint, caller.arn)
 
 
-def _local_session(environment: Environment) -> boto3.Session:
+def local_session(environment: Environment) -> boto3.Session:
+    """The administrator of the environment's account on the local cloud."""
     # The user's own profile and configuration files must neither be needed nor be used: an access key id of twelve
     # digits is how the local cloud knows the account.
     core = botocore.session.Session(
@@ -160,16 +197,8 @@ def _as_promoter(
     if caller.account == environment.account and any(f":assumed-role/{role}/" in caller.arn for role in roles):
         return base  # a data scientist, an approver or an auditor stays one, with what that role may do
     role_arn = environment.names.role_arn("promoter")
-    core = base._session
-    fetcher = AssumeRoleCredentialFetcher(
-        client_creator=partial(core.create_client, endpoint_url=endpoint_url, config=_config(endpoint_url)),
-        source_credentials=base.get_credentials(),
-        role_arn=role_arn,
-        extra_args={"RoleSessionName": re.sub(r"[^\w+=,.@-]", "-", caller.arn.rsplit(":", 1)[-1])[-64:]},
-    )
-    credentials = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)
     try:
-        credentials.get_frozen_credentials()
+        return _assume(base, role_arn, environment.region, caller.arn, endpoint_url)
     except ClientError as exc:
         raise AccessError(
             f"The credentials of {caller.arn} (account {caller.account}) may not act in {environment.name} "
@@ -177,13 +206,26 @@ def _as_promoter(
             hint=f"Log in to account {environment.account}, or list this principal under `operators` in "
             f"environments/{environment.name}.yaml and deploy it. A new environment has to be deployed first.",
         ) from exc
+
+
+def _assume(base: boto3.Session, role_arn: str, region: str, actor: str, endpoint_url: str | None) -> boto3.Session:
+    """A session in a role, whose credentials renew themselves; its name says who is behind it."""
+    core = base._session
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=partial(core.create_client, endpoint_url=endpoint_url, config=_config(endpoint_url)),
+        source_credentials=base.get_credentials(),
+        role_arn=role_arn,
+        extra_args={"RoleSessionName": re.sub(r"[^\w+=,.@-]", "-", actor.rsplit(":", 1)[-1])[-64:]},
+    )
+    credentials = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)
+    credentials.get_frozen_credentials()  # now, so that a refusal is known now
     assumed = botocore.session.Session()
     # What describes the services is read from large files; once is enough.
     assumed.register_component("data_loader", core.get_component("data_loader"))
     assumed._credentials = credentials  # type: ignore[attr-defined]  # botocore has no public way to hand over credentials that refresh
     if endpoint_url:
         assumed.set_config_variable("profile", None)
-    return boto3.Session(botocore_session=assumed, region_name=environment.region)
+    return boto3.Session(botocore_session=assumed, region_name=region)
 
 
 def error_code(exc: ClientError) -> str:

@@ -56,7 +56,7 @@ def release(scheduler: Any, names: ModelNames, config: str, spec: ReleaseSpec) -
         NotFoundError: there is no schedule.
         DeploymentError: the schedule does not say so afterwards.
     """
-    found = _require(scheduler, names)
+    found = require(scheduler, names)
     job = job_of(_job(found, names), names, config, spec)
     if job != _job(found, names) or found["State"] != "ENABLED":
         kept = {name: found[name] for name in _REPLACED_AS_A_WHOLE if found.get(name) is not None}
@@ -127,7 +127,12 @@ def _get(scheduler: Any, names: ModelNames) -> dict[str, Any] | None:
     return dict(found)
 
 
-def _require(scheduler: Any, names: ModelNames) -> dict[str, Any]:
+def require(scheduler: Any, names: ModelNames) -> dict[str, Any]:
+    """The schedule as EventBridge Scheduler has it.
+
+    Raises:
+        NotFoundError: there is none.
+    """
     found = _get(scheduler, names)
     if found is None:
         environment = names.environment.environment
@@ -143,7 +148,7 @@ def _job(schedule: dict[str, Any], names: ModelNames) -> dict[str, Any]:
         job = json.loads(schedule["Target"]["Input"])
         if not isinstance(job, dict) or "TransformOutput" not in job:
             raise ValueError("it has no TransformOutput")
-    except (KeyError, ValueError) as exc:
+    except (KeyError, ValueError, RecursionError) as exc:
         raise IntegrityError(
             f"The schedule {names.schedule('batch')} does not start a transform job: {exc}.",
             hint="Somebody changed it by hand. Deploy the environment with `-replace` of this schedule.",

@@ -149,7 +149,7 @@ def _text(body: bytes) -> str:
     text = body.decode("utf-8", errors="replace")
     try:
         answer = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if isinstance(answer, dict) and "model" in answer and answer["model"] is None:
         raise ServiceError(

@@ -7,13 +7,13 @@ reads it here.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from mlops_kit.errors import IntegrityError
 from mlops_kit.naming import NETWORK_KEY
 from mlops_kit.objects import Store
+from mlops_kit.objects.strict_json import read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def read_network(artifacts: Store) -> JobNetwork:
     if found is None:
         return JobNetwork()
     try:
-        written = json.loads(found)
+        written = read_json(found)
         subnets, groups = _texts(written["subnets"]), _texts(written["security_groups"])
         isolated = written["isolated"]
         if not isinstance(isolated, bool) or bool(subnets) != bool(groups):

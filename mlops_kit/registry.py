@@ -1,7 +1,8 @@
 """Model versions: the packages in one environment's model package group.
 
 Versions are numbers per group and differ between environments. The artifact's SHA-256 is the identity that travels, so
-registering the same artifact again finds the version that is there. ``Approved`` means: was released in this
+registering the same artifact again finds the version that is there; a promotion leaves a pointer beside the artifact,
+so that finding it is one read. ``Approved`` means: was released in this
 environment and verified; ``PendingManualApproval``: registered, not (yet) released here.
 
 The lineage lies in ``CustomerMetadataProperties``, because package versions take no tags.
@@ -9,6 +10,7 @@ The lineage lies in ``CustomerMetadataProperties``, because package versions tak
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +20,16 @@ from botocore.exceptions import ClientError
 
 from mlops_kit.errors import IntegrityError, NotFoundError
 from mlops_kit.naming import ModelNames
+from mlops_kit.objects import Store, canonical_json
+from mlops_kit.objects.strict_json import read_json
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
 
 APPROVED: Final = "Approved"
 PENDING: Final = "PendingManualApproval"
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
+"""An artifact's, in a version's description: listings tell the description, and not the lineage."""
 _ABSENT = {"ValidationException", "ResourceNotFound", "ResourceNotFoundException"}
 
 
@@ -105,8 +111,55 @@ def read_version(sagemaker: SageMakerClient, names: ModelNames, version: int) ->
 
 
 def find_artifact(sagemaker: SageMakerClient, names: ModelNames, sha256: str) -> ModelVersion | None:
-    """The version of this artifact, if it is registered here."""
-    return next((v for v in list_versions(sagemaker, names) if v.lineage.artifact_sha256 == sha256), None)
+    """The version of this artifact, if it is registered here.
+
+    Looks through all versions, but reads only those whose description names no artifact, or this one.
+    """
+    pages = sagemaker.get_paginator("list_model_packages").paginate(
+        ModelPackageGroupName=names.package_group_arn,
+        SortBy="CreationTime",
+        SortOrder="Descending",
+        PaginationConfig={"PageSize": 100},
+    )
+    for page in pages:
+        for item in page["ModelPackageSummaryList"]:
+            named = _DIGEST.search(item.get("ModelPackageDescription", ""))
+            if named is not None and named[0] != sha256:
+                continue
+            found = _describe(sagemaker, names.model, item["ModelPackageArn"])
+            if found.lineage.artifact_sha256 == sha256:
+                return found
+    return None
+
+
+def read_pointer(sagemaker: SageMakerClient, names: ModelNames, artifacts: Store, sha256: str) -> ModelVersion | None:
+    """The version that the artifact's pointer names; None if there is no pointer, which need not mean no version.
+
+    Raises:
+        IntegrityError: it names another artifact's version, or none.
+    """
+    where = artifacts.uri(names.package_key(sha256))
+    body = artifacts.get(names.package_key(sha256))
+    if body is None:
+        return None
+    try:
+        number = int(read_json(body)["version"])
+    except (ValueError, TypeError, KeyError) as exc:
+        raise IntegrityError(f"{where} names no version.") from exc
+    found = read_version(sagemaker, names, number)
+    if found.lineage.artifact_sha256 != sha256:
+        raise IntegrityError(f"{where} names {found.name}, which is another artifact.")
+    return found
+
+
+def point(sagemaker: SageMakerClient, names: ModelNames, artifacts: Store, version: ModelVersion) -> ModelVersion:
+    """Note in the artifacts bucket which version the artifact is, once and for all; returns the one that is noted."""
+    sha256 = version.lineage.artifact_sha256
+    body = canonical_json({"version": version.version, "arn": version.arn})
+    if artifacts.put_new(names.package_key(sha256), body, "application/json"):
+        return version
+    # Somebody registered the artifact at the same time, or our own first request did more than we were told.
+    return read_pointer(sagemaker, names, artifacts, sha256) or version
 
 
 def register(

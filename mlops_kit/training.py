@@ -24,7 +24,7 @@ from mlops_kit.errors import IntegrityError, JobError
 from mlops_kit.naming import DatasetKeys, ModelNames
 from mlops_kit.network import JobNetwork, read_network
 from mlops_kit.objects import Store, canonical_json, sha256_bytes
-from mlops_kit.promotion.plan import serving_environment
+from mlops_kit.promotion.specification import serving_environment
 from mlops_kit.registry import Lineage, ModelVersion
 
 if TYPE_CHECKING:

@@ -69,7 +69,7 @@ class BootstrapStack(TerraformStack):
             },
         )
         TerraformOutput(self, "state_bucket", value=bucket.id)
-        Boundary(self, "boundary", environment=environment)
+        Boundary(self, "boundary", environment=environment, signing=bool(project.signers(environment)))
         if environment.ci is not None:
             deploy = DeployRole(self, "deploy", environment=environment, ci=environment.ci)
             TerraformOutput(self, "deploy_role", value=deploy.role_arn)

@@ -29,6 +29,8 @@ S3 = (
     "s3:Replicate*",
 )
 KMS = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*")
+SIGNING = ("kms:GetPublicKey", "kms:Sign", "kms:Verify")
+"""On top of them where versions are signed, or signatures of an earlier stage count."""
 SAGEMAKER = tuple(
     f"sagemaker:{action}"
     for action in (
@@ -115,11 +117,11 @@ WITHOUT_NAMES = (
 """Actions that take no resource (Service Authorization Reference)."""
 
 
-def statements(names: EnvironmentNames) -> list[Statement]:
+def statements(names: EnvironmentNames, *, signing: bool = False) -> list[Statement]:
     partition, project = names.partition, names.project
     return [
         allow("Storage", S3, f"arn:{partition}:s3:::{project}-*"),
-        allow("Keys", KMS, f"arn:{partition}:kms:*:*:key/*"),
+        allow("Keys", (*KMS, *SIGNING) if signing else KMS, f"arn:{partition}:kms:*:*:key/*"),
         allow(
             "SageMaker",
             SAGEMAKER,
@@ -130,6 +132,8 @@ def statements(names: EnvironmentNames) -> list[Statement]:
             ],
         ),
         allow("PassRoles", ["iam:PassRole"], names.iam_arn(f"role/{names.prefix}-*")),
+        allow("ObserveSource", ["sts:AssumeRole"], f"arn:{partition}:iam::*:role/{project}-*-auditor"),
+        allow("SeeBudgets", ["budgets:ViewBudget"], f"arn:{partition}:budgets::*:budget/{project}-*"),
         *(
             allow(
                 f"Service{policies.sid(service)}",
@@ -154,9 +158,12 @@ def statements(names: EnvironmentNames) -> list[Statement]:
 
 
 class Boundary(Construct):
-    """The managed policy that every role of the environment names as its boundary."""
+    """The managed policy that every role of the environment names as its boundary.
 
-    def __init__(self, scope: Construct, id_: str, *, environment: Environment) -> None:
+    ``signing``: signatures of this environment or of an earlier one count in it.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, environment: Environment, signing: bool) -> None:
         super().__init__(scope, id_)
         names = environment.names
         policy = IamPolicy(
@@ -164,7 +171,7 @@ class Boundary(Construct):
             "policy",
             name=names.boundary,
             description=f"The most that any role of {names.prefix} may do",
-            policy=policies.document(*statements(names)),
+            policy=policies.document(*statements(names, signing=signing)),
             lifecycle={"prevent_destroy": True} if environment.protect else None,
         )
         self.arn: str = policy.arn

@@ -60,9 +60,9 @@ class EncryptionKey(Construct):
             "key",
             description=f"Data, artifacts, logs and alarms of {names.prefix}",
             enable_key_rotation=True,
-            deletion_window_in_days=_deletion_window(environment),
+            deletion_window_in_days=deletion_window(environment),
             policy=policies.document(
-                _administer(environment),
+                administer(environment),
                 allow(
                     "UseThroughServices",
                     USE,
@@ -103,9 +103,9 @@ class ReplicaKey(Construct):
             "key",
             description=f"Copies of data, artifacts and releases of {names.prefix}",
             enable_key_rotation=True,
-            deletion_window_in_days=_deletion_window(environment),
+            deletion_window_in_days=deletion_window(environment),
             policy=policies.document(
-                _administer(environment),
+                administer(environment),
                 allow(
                     "UseThroughS3",
                     USE,
@@ -121,11 +121,11 @@ class ReplicaKey(Construct):
         self.arn: str = key.arn
 
 
-def _deletion_window(environment: Environment) -> int:
+def deletion_window(environment: Environment) -> int:
     return 30 if environment.protect else 7
 
 
-def _administer(environment: Environment) -> Statement:
+def administer(environment: Environment) -> Statement:
     return allow("Administer", ADMINISTER, THIS_KEY, principal={"AWS": environment.names.account_root})
 
 

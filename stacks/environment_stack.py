@@ -24,6 +24,7 @@ from stacks.registry import ModelRegistry
 from stacks.replication import Replication
 from stacks.schedules import Schedules
 from stacks.serving import Served, serve
+from stacks.signing_key import SigningKey
 from stacks.terraform_settings import STATE_KEY, configure, second_region
 from stacks.training import Training
 
@@ -52,7 +53,7 @@ class EnvironmentStack(TerraformStack):
         source = project.environment(environment.promotes_from) if environment.promotes_from else None
 
         if local:  # on AWS the bootstrap stack makes it, out of the reach of whoever deploys this one
-            Boundary(self, "boundary", environment=environment)
+            Boundary(self, "boundary", environment=environment, signing=bool(project.signers(environment)))
         self._key_arn = EncryptionKey(self, "encryption", environment=environment, readers=readers).arn
         self._lake = DataLake(self, "lake", environment=environment, key_arn=self._key_arn, readers=readers)
         if second := environment.storage.replicate_to:
@@ -117,6 +118,9 @@ class EnvironmentStack(TerraformStack):
             source=source,
             key_arn=self._key_arn,
             network=self._network,
+            signing_key=self._signing_key(),
+            signers=[signer for signer in project.signers(environment) if signer != environment],
+            readers=readers,
         )
         EnvironmentDashboard(self, "dashboard", environment=environment, models=models)
         Spending(self, "cost", environment=environment)
@@ -124,6 +128,14 @@ class EnvironmentStack(TerraformStack):
         TerraformOutput(self, "endpoints", value={name: one.endpoint for name, one in served.items() if one.endpoint})
         TerraformOutput(self, "buckets", value={kind: bucket.id for kind, bucket in self._lake.buckets.items()})
         TerraformOutput(self, "roles", value=people.role_arns)
+
+    def _signing_key(self) -> str | None:
+        """ARN of the key that versions are signed with here; None where they are not."""
+        project, environment = self._project, self._environment
+        if environment.signing is None or environment.signing.key is not None:
+            return environment.signing.key if environment.signing else None
+        later = [stage for stage in project.stages if environment in project.signers(stage) and stage != environment]
+        return SigningKey(self, "signing", environment=environment, verifiers=later).arn
 
     def _model(self, model: Model) -> Served:
         """Everything of one model, below a construct with its name."""

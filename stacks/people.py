@@ -6,8 +6,8 @@ role               may
 data-scientist     read data, models, logs and metrics, ask endpoints; in the first stage also import, commit, branch
                    and tag data, train, store what was trained (create-only), register versions
 promoter           all of that in every stage; promote from the stage before, release, roll back, record it; collect
-                   garbage of data sets
-approver           read models and releases of its stage, and record approvals
+                   garbage of data sets; sign versions, where that is configured, and verify signatures
+approver           read models and releases of its stage, see the versions of the stage before, and record approvals
 auditor            read releases, approvals, settings, alarms and logs; no data and no models; write nothing
 =================  =================================================================================================
 
@@ -21,7 +21,7 @@ exception: the models' limits are in the policy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from mlops_kit.config import Environment, Model
 from mlops_kit.naming import PersonRole
@@ -33,7 +33,7 @@ from stacks.policies import Statement, allow
 SESSION_SECONDS = 3600
 """An hour: commands refresh their credentials by themselves."""
 
-Documents = Mapping[str, Sequence[Statement]]
+Documents = dict[str, Sequence[Statement]]
 
 
 class People(Construct):
@@ -49,10 +49,19 @@ class People(Construct):
         source: Environment | None,
         key_arn: str,
         network: Network,
+        signing_key: str | None,
+        signers: Sequence[Environment],
+        readers: Sequence[Environment],
     ) -> None:
+        """``signing_key``: what versions are signed with here; ``signers``: earlier stages that sign; ``readers``: the
+        stages that promote from here.
+        """
         super().__init__(scope, id_)
         access = environment.access
         documents = _documents(environment, models, source, key_arn, network)
+        documents["promoter"]["signing"] = permissions.signing(signing_key, signers)
+        documents["promoter"]["gates"] = permissions.ask_for_gates(environment, source)
+        self._observers = [policies.promoter_of(reader) for reader in readers if permissions.observes(reader)]
         trusted: dict[PersonRole, Sequence[str]] = {
             "promoter": environment.operators,
             "data-scientist": access.data_scientists,
@@ -75,11 +84,18 @@ class People(Construct):
             permissions_boundary=names.boundary_arn,
             skip={"CKV_AWS_61": "the account's own IAM decides who of it may come in; everybody else is named"},
             assume_role_policy=policies.document(
-                allow("People", ["sts:AssumeRole"], principal={"AWS": sorted({names.account_root, *principals})})
+                allow("People", ["sts:AssumeRole"], principal={"AWS": sorted({names.account_root, *principals})}),
+                # Gates of the next stages look at this one's alarms, which CloudWatch shows to nobody else's account.
+                *(
+                    allow(f"Gates{number}", ["sts:AssumeRole"], principal=principal, conditions=condition)
+                    for number, (principal, condition) in enumerate(self._observers if kind == "auditor" else ())
+                ),
             ),
         )
         for name, statements in documents.items():
             if statements:
+                if kind == "promoter":
+                    statements = policies.merged(statements)
                 IamRolePolicy(scope, name, name=name, role=role.id, policy=policies.document(*statements))
         return role.arn
 
@@ -102,6 +118,7 @@ def _documents(
             "storage": [
                 *permissions.read_data(names),
                 *permissions.write_data(names, promotes=True),
+                *permissions.hold_locks(names),
                 permissions.record_releases(names),
                 permissions.leave_approvals_alone(names),
                 *policies.use_key(names, key_arn),
@@ -129,6 +146,7 @@ def _documents(
                 decrypt,
                 permissions.encrypt_records(names, key_arn),
             ],
+            "source": permissions.see_source_versions(source.names) if source else [],
         },
         "auditor": {"audit": [*permissions.read_ledger(names), *look, decrypt]},
     }

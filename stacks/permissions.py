@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlops_kit.config import Model
-from mlops_kit.naming import DRIFT_NAMESPACE, QUALITY_NAMESPACE, RELEASES_NAMESPACE, STAGING_PREFIX, EnvironmentNames
+from mlops_kit.config import Environment, Model
+from mlops_kit.naming import (
+    DRIFT_NAMESPACE,
+    LOCKS_PREFIX,
+    QUALITY_NAMESPACE,
+    RELEASES_NAMESPACE,
+    STAGING_PREFIX,
+    EnvironmentNames,
+)
 from stacks import policies
 from stacks.network import Network
 from stacks.policies import Statement, allow
@@ -73,7 +80,19 @@ def write_data(names: EnvironmentNames, *, promotes: bool = False) -> list[State
         allow("RemoveVersions", ["s3:DeleteObjectVersion"], removed),
         allow("ResumeUploads", ["s3:ListBucketMultipartUploads"], uploads),
         _create_only("StoreSource", f"{artifacts}/training/*/source/*"),
+        *([_named_once(artifacts)] if promotes else []),
     ]
+
+
+def _named_once(artifacts: str) -> Statement:
+    """Which version an artifact is, and who signed it, is said once; both are too small to come in parts."""
+    return {
+        "Sid": "NameVersionsOnce",
+        "Effect": "Deny",
+        "Action": "s3:PutObject",
+        "Resource": [f"{artifacts}/models/*/package.json", f"{artifacts}/models/*/model.sig"],
+        "Condition": {"Null": {"s3:if-none-match": "true"}},
+    }
 
 
 def decrypt(names: EnvironmentNames, key_arn: str) -> Statement:
@@ -90,12 +109,21 @@ def store_trained(names: EnvironmentNames) -> Statement:
     return _create_only("StoreTrained", f"{names.bucket_arn('artifacts')}/models/*")
 
 
+def hold_locks(names: EnvironmentNames) -> list[Statement]:
+    """Say who is releasing, as long as it lasts; a lock is taken away for good, so that no older one comes back."""
+    locks = f"{names.bucket_arn('artifacts')}/{LOCKS_PREFIX}*"
+    return [
+        allow("HoldLocks", ["s3:PutObject"], locks),
+        allow("ReleaseLocks", ["s3:DeleteObjectVersion"], locks),
+    ]
+
+
 def _create_only(sid: str, resource: str) -> Statement:
     return allow(sid, ["s3:PutObject"], resource, conditions={"Null": {"s3:if-none-match": "false"}})
 
 
 def record_releases(names: EnvironmentNames) -> Statement:
-    """Create only: an event is never replaced."""
+    """Create only: neither an event nor a plan is ever replaced."""
     return _create_only("AppendToLedger", f"{names.bucket_arn('ledger')}/*")
 
 
@@ -254,9 +282,47 @@ def release(names: EnvironmentNames, models: Sequence[Model], key_arn: str) -> l
     return found
 
 
+def signing(key_arn: str | None, signers: Sequence[Environment]) -> list[Statement]:
+    """Sign with the environment's own key, and verify what earlier stages signed."""
+    found = []
+    if key_arn is not None:
+        found.append(allow("SignVersions", ["kms:GetPublicKey", "kms:Sign", "kms:Verify"], key_arn))
+    # AWS invents a key's id; the keys' own policies say which of the account's keys this reaches.
+    keys = [(signer.signing and signer.signing.key) or signer.names.arn("kms", "key/*") for signer in signers]
+    if keys:
+        found.append(allow("VerifyVersions", ["kms:GetPublicKey", "kms:Verify"], keys))
+    return found
+
+
 def publish(*, releases: bool = False) -> Statement:
     """The kit's own metrics: drift and quality, and with ``releases`` how releases went."""
     return policies.put_metrics(DRIFT_NAMESPACE, QUALITY_NAMESPACE, *([RELEASES_NAMESPACE] if releases else []))
+
+
+def see_source_versions(source: EnvironmentNames) -> list[Statement]:
+    """Which artifact a version of the stage before is: what an approver binds an approval to."""
+    return [allow("ReadSourceVersions", READ_PACKAGES, _sagemaker(source, "model-package", "model-package-group"))]
+
+
+def observes(environment: Environment) -> bool:
+    """Whether gates of the environment look at how a version did in the stage before."""
+    return environment.gates.source_alarms or environment.gates.soak_hours > 0
+
+
+def ask_for_gates(environment: Environment, source: Environment | None) -> list[Statement]:
+    """What the environment's gates look at, besides what a promotion reads anyway."""
+    names, gates = environment.names, environment.gates
+    found: list[Statement] = []
+    if source is not None and observes(environment):
+        found.append(allow("ObserveSource", ["sts:AssumeRole"], source.names.role_arn("auditor")))
+    repositories = names.arn("ecr", f"repository/{names.project}/*")
+    found.append(allow("SeeImages", ["ecr:DescribeImages"], repositories))
+    if gates.image_scan is not None:
+        found.append(allow("SeeImageScans", ["ecr:DescribeImageScanFindings"], repositories))
+    if gates.budget != "off":
+        budget = f"arn:{names.partition}:budgets::{names.account}:budget/{names.budget}"
+        found.append(allow("SeeBudget", ["budgets:ViewBudget"], budget))
+    return found
 
 
 def read_source(source: EnvironmentNames) -> list[Statement]:
@@ -265,7 +331,7 @@ def read_source(source: EnvironmentNames) -> list[Statement]:
     return [
         allow("FindSourceObjects", policies.LIST_BUCKET, [lake, artifacts]),
         allow("ReadSourceObjects", policies.READ_OBJECTS, [f"{lake}/datasets/*", f"{artifacts}/models/*"]),
-        allow("ReadSourceVersions", READ_PACKAGES, _sagemaker(source, "model-package", "model-package-group")),
+        *see_source_versions(source),
         allow(  # AWS invents the key's id; the key's own policy says which of the account's keys this reaches
             "DecryptSourceObjects",
             ["kms:Decrypt"],

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mlops_kit.config import Environment
-from mlops_kit.naming import EnvironmentNames
+from mlops_kit.naming import EnvironmentNames, PersonRole
 
 Statement = dict[str, Any]
 Conditions = dict[str, dict[str, Any]]
@@ -69,6 +69,34 @@ def allow(
     return statement
 
 
+def merged(statements: Iterable[Statement]) -> list[Statement]:
+    """The same permissions in fewer statements, each under the first one's name, for a role that may do much.
+
+    IAM allows 10,240 characters for all inline policies of a role together. Joined are statements that differ in their
+    actions alone, then those that differ in their resources alone.
+    """
+    found = list(statements)
+    for key in ("Action", "Resource"):
+        kept: list[Statement] = []
+        for statement in found:
+            same = [one for one in kept if _without(one, key) == _without(statement, key)]
+            if same:
+                same[0][key] = sorted({*_listed(same[0][key]), *_listed(statement[key])})
+            else:
+                kept.append(dict(statement))
+        found = kept
+    return found
+
+
+def _without(statement: Statement, key: str) -> Statement:
+    others = {name: value for name, value in statement.items() if name not in ("Sid", key)}
+    return {name: sorted(value) if isinstance(value, list) else value for name, value in others.items()}
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
 def tls_only(resources: str | Sequence[str], action: str) -> Statement:
     """Refuse whatever does not come over TLS."""
     return {
@@ -108,13 +136,19 @@ def regional(service: str, names: EnvironmentNames) -> str:
 
 
 def promoter_of(environment: Environment) -> tuple[dict[str, Any], Conditions]:
-    """Principal and condition that name the promoter role of another account.
+    return people_of(environment, "promoter")
+
+
+def people_of(environment: Environment, *kinds: PersonRole) -> tuple[dict[str, Any], Conditions]:
+    """Principal and condition that name roles of another account.
 
     AWS refuses a resource policy whose principal does not exist yet, and the next stage is deployed after this one.
-    The account always exists, and the condition narrows it to the one role.
+    The account always exists, and the condition narrows it to the roles.
     """
     names = environment.names
-    return {"AWS": names.account_root}, {"ArnEquals": {"aws:PrincipalArn": names.role_arn("promoter")}}
+    roles = [names.role_arn(kind) for kind in kinds]
+    named = roles if len(roles) > 1 else roles[0]
+    return {"AWS": names.account_root}, {"ArnEquals": {"aws:PrincipalArn": named}}
 
 
 def pull_images(names: EnvironmentNames, images: Iterable[str]) -> list[Statement]:

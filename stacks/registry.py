@@ -1,4 +1,7 @@
-"""The model registry: a package group and an image repository a model; the next stage's promoter reads the groups."""
+"""The model registry: a package group and an image repository a model.
+
+The next stage's promoter reads the groups, and so do its approvers: what they approve is a version of this stage.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +53,8 @@ class ModelRegistry(Construct):
 
 
 def _read(reader: Environment, names: ModelNames) -> list[Statement]:
-    principal, condition = policies.promoter_of(reader)
-    who = f"PromoterOf{policies.sid(reader.name)}"
+    principal, condition = policies.people_of(reader, "promoter", "approver")
+    who = policies.sid(reader.name)
     return [
         allow(
             f"{who}DescribesGroup",

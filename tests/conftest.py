@@ -15,6 +15,14 @@ from mlops_kit.local.state import Layout
 from tests.cloud import Cli, copy_project, free_port, processes_in, story_calls
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-fault",
+        action="store_true",
+        help="tests/faults: inject every fault at every call, instead of a sample",
+    )
+
+
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in list(os.environ):
@@ -36,7 +44,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
 
     IAM is enforced, and every API call of the story recorded.
 
-    In production the demo has released version 1, then version 2, and has rolled back to 1; staging runs version 2.
+    In production the demo has released version 1, then version 2, has rolled back to 1, and failed to release 2 once
+    more; staging runs version 2.
     """
     project = copy_project(tmp_path_factory.mktemp("cloud"))
     cli = Cli(project)

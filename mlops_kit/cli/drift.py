@@ -7,13 +7,13 @@ import click
 from mlops_kit import registry
 from mlops_kit.cli import options, render
 from mlops_kit.cli.session import Session, now, tell
+from mlops_kit.cli.versions import numbered
 from mlops_kit.drift import stored
 from mlops_kit.drift.report import DriftReport
 from mlops_kit.drift.run import DriftRequest, measure_captured, run_drift
 from mlops_kit.errors import UsageError
 from mlops_kit.promotion import ledger
 from mlops_kit.promotion.ledger import Ledger
-from mlops_kit.promotion.request import parse_version
 
 SHOWN_FEATURES = 5
 
@@ -29,7 +29,7 @@ def command() -> None:
 @options.cloud
 def baseline(session: Session, version: str, environment: str | None) -> None:
     """Record the distributions of the data that MODEL@VERSION was trained on. Promotion takes them along."""
-    name, number = parse_version(version)
+    name, number = numbered(version)
     stage = session.environment(environment)
     config = session.project.model(name, stage)
     cloud = session.cloud(stage)

@@ -6,7 +6,7 @@ import click
 
 from mlops_kit.cli import options, render
 from mlops_kit.cli.session import Session
-from mlops_kit.promotion import ledger
+from mlops_kit.promotion import history
 from mlops_kit.promotion.ledger import Ledger
 
 
@@ -20,24 +20,45 @@ def command(session: Session, model: str, environment: str, as_json: bool) -> No
     stage = session.environment(environment)
     session.project.model(model, stage)
     events = Ledger(session.cloud(stage).store("ledger"), stage.names.model(model)).events()
+    entries = list(reversed(history.entries(events)))
     if as_json:
-        render.as_json(list(reversed(events)))
+        render.as_json([entry.to_json() for entry in entries])
         return
-    running = ledger.current(events)
     render.table(
-        ["#", "TIME", "ACTION", "OUTCOME", "RELEASE", "VERSION", "SOURCE", "DATA", "BY"],
+        [
+            "#",
+            "TIME",
+            "ACTION",
+            "OUTCOME",
+            "RELEASE",
+            "VERSION",
+            "SOURCE",
+            "DATA",
+            "BY",
+            "APPROVED BY",
+            "TOOK",
+            "NOTES",
+        ],
         [
             (
-                e.seq,
-                e.time,
-                e.action,
-                e.outcome,
-                e.release.id + (" (runs)" if running and e.release.id == running.id else ""),
-                e.release.version,
-                e.source,
-                f"{e.release.dataset}@{e.release.dataset_commit[:12]}",
-                e.actor.rsplit(":", 1)[-1],
+                entry.event.seq,
+                entry.event.time,
+                entry.event.action,
+                entry.event.outcome,
+                _release(entry),
+                entry.event.release.version,
+                entry.event.source,
+                f"{entry.event.release.dataset}@{entry.event.release.dataset_commit[:12]}",
+                entry.by,
+                ", ".join(entry.approved_by),
+                history.duration(entry.event.duration_seconds),
+                history.notes(entry),
             )
-            for e in reversed(events)
+            for entry in entries
         ],
     )
+
+
+def _release(entry: history.Entry) -> str:
+    after = f" after {entry.replaced}" if entry.replaced and entry.event.outcome == "succeeded" else ""
+    return f"{entry.event.release.id}{after}{' (runs)' if entry.runs else ''}"

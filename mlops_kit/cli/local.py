@@ -8,8 +8,10 @@ import click
 
 from mlops_kit.cli import options, render
 from mlops_kit.cli.session import Session, tell
+from mlops_kit.errors import UsageError
 from mlops_kit.local import lifecycle, state
 from mlops_kit.local.state import Layout
+from mlops_kit.naming import PERSON_ROLES, PersonRole
 
 
 @click.group()
@@ -35,13 +37,22 @@ def up(ctx: click.Context, port: int | None, enforce_iam: bool, no_deploy: bool)
 
 @command.command()
 @click.argument("environment")
+@click.option("--role", type=click.Choice(PERSON_ROLES), help="Act in this role, instead of as the administrator.")
+@click.option("--session", help="Who acts in the role: the session's name, which approvals count by.  [default: local]")
 @click.pass_context
-def env(ctx: click.Context, environment: str) -> None:
-    """Print shell exports with which any AWS tool, Terraform or cdktf acts in ENVIRONMENT on the local cloud."""
+def env(ctx: click.Context, environment: str, role: PersonRole | None, session: str | None) -> None:
+    """Print shell exports with which any AWS tool, Terraform or cdktf acts in ENVIRONMENT on the local cloud.
+
+    With --role, mlops-kit itself acts in that role, too, for as long as role credentials last: an hour.
+    """
+    if session is not None and role is None:
+        raise UsageError("--session names who acts in a role, and there is none.", hint="Add --role.")
     project = Session(ctx.find_root().obj).project
     stage = project.environment(environment)
     layout = Layout(project.root)
     wanted = lifecycle.tool_environment(layout, state.require(layout), stage)
+    if role is not None:
+        wanted |= lifecycle.role_environment(stage, role, session or "local", wanted["AWS_ENDPOINT_URL"])
     for name, value in sorted(wanted.items()):
         click.echo(f"export {name}={shlex.quote(value)}")
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from mlops_kit import registry
 from mlops_kit.cli import options, render
 from mlops_kit.cli.session import Session
+from mlops_kit.promotion.gather import parse_metrics
 from mlops_kit.registry import APPROVED
 
 
@@ -31,8 +30,9 @@ def list_(session: Session, model: str, environment: str | None, as_json: bool) 
     artifacts = cloud.store("artifacts")
     rows = []
     for version in registry.list_versions(cloud.sagemaker, names):
-        body = artifacts.get(names.metrics_key(version.lineage.artifact_sha256))
-        rows.append((version, json.loads(body) if body else {}))
+        key = names.metrics_key(version.lineage.artifact_sha256)
+        body = artifacts.get(key)
+        rows.append((version, parse_metrics(body, artifacts.uri(key)) if body else {}))
     if as_json:
         render.as_json(
             [{"version": v.version, "status": v.status, "metrics": m, "lineage": v.lineage} for v, m in rows]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import click
 
-from mlops_kit.cli import options, progress, render
+from mlops_kit.cli import options, progress, promotion_plan, render
 from mlops_kit.cli.session import Session, now, tell
 from mlops_kit.datasets import copy, refs
 from mlops_kit.datasets.transfer import AT_ONCE
-from mlops_kit.promotion import gates, plan, request
-from mlops_kit.promotion.execute import Deployment, execute
-from mlops_kit.promotion.plan import ModelPlan
+from mlops_kit.promotion import gates, plan, request, smoke
+from mlops_kit.promotion.execute import Begun, Deployment, execute
 
 
 @click.group()
@@ -24,61 +21,86 @@ def command() -> None:
 @click.argument("version", metavar="MODEL@VERSION")
 @options.to_environment
 @options.from_environment
+@click.option("--without-data", is_flag=True, help="Leave the data it was trained on where it is.")
+@click.option(
+    "--override",
+    "overridden",
+    metavar="GATE",
+    multiple=True,
+    help="Go past this gate, where the environment allows it.",
+)
+@click.option("--reason", "reasons", metavar="TEXT", multiple=True, help="Why: recorded with each --override.")
+@click.option("--no-wait", is_flag=True, help="Begin the deployment and leave; run the same again to finish it.")
 @options.dry_run
 @options.yes
 @options.as_json
 @options.cloud
-def model(session: Session, version: str, to: str, from_: str | None, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Release MODEL@VERSION, as numbered in the stage before, in the environment --to."""
-    wanted = request.request(session.project, version, to, from_)
+def model(
+    session: Session,
+    version: str,
+    to: str,
+    from_: str | None,
+    without_data: bool,
+    overridden: tuple[str, ...],
+    reasons: tuple[str, ...],
+    no_wait: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Release MODEL@VERSION, as numbered in the stage before, in the environment --to.
+
+    MODEL@latest-approved is the newest version that was released in the stage before.
+    """
+    overrides = request.overrides(overridden, reasons)
+    wanted = request.request(
+        session.project, version, to, from_, with_data=not without_data, overrides=overrides, wait=not no_wait
+    )
     cloud = session.cloud(wanted.target)
-    config = session.project.model(wanted.model, wanted.target)
-    planned = plan.plan(wanted, config, cloud)
+    planned = plan.plan(wanted, session.project, cloud, now())
     if dry_run and as_json:
-        render.as_json(_plan_json(planned))
+        render.as_json(promotion_plan.as_json(planned))
     else:
-        _show(planned, click.echo if dry_run else tell)  # of a dry run the plan is the result, not the narration
-    gates.require(planned.verdicts, f"{version} to {to}")
+        # Of a dry run the plan is the result, not the narration.
+        promotion_plan.show(planned, click.echo if dry_run else tell)
+    gates.require(planned.verdicts, f"{planned.version.name} to {to}")
     if dry_run:
         return
-    session.confirm(wanted.target, f"Release {version} in {to}", yes)
+    session.confirm(wanted.target, f"Release {planned.version.name} in {to}", yes)
+    config = session.project.model(wanted.model, wanted.target)
     names = wanted.target.names.model(wanted.model)
-    event = execute(planned, Deployment(cloud, names, config.serving.rollout, now, tell))
-    if as_json:
-        render.as_json({"release": event.release.id, "version": event.release.version, "event": event})
-    else:
-        click.echo(f"{event.release.id} {wanted.model}@{event.release.version}")
-
-
-def _show(planned: ModelPlan, tell: Callable[[str], None]) -> None:
-    wanted = planned.request
-    incumbent = planned.incumbent
-    tell(f"plan: {planned.version.name} from {wanted.source.name} to {wanted.target.name}")
-    for item in planned.copies:
-        tell(f"  {'have' if item.present else 'copy'}     {item.name} ({render.size(item.size)})")
-    tell(f"  {'have' if planned.registered else 'register'} {wanted.model} in {wanted.target.name}")
-    running = f"{incumbent.id} (version {incumbent.version})" if incumbent else "the initial model"
-    tell(f"  deploy   {planned.config} ({planned.spec.kind}), replacing {running}")
-    if planned.spec.shadow is not None:
-        tell(
-            f"  shadow   {wanted.model}@{planned.spec.shadow.version}, {planned.spec.shadow.percent} % of the requests"
+    test = smoke.read(config, session.project.source_dir(config))
+    with progress.shown() as shown:
+        done = execute(
+            planned,
+            Deployment(
+                cloud,
+                names,
+                config.serving.rollout,
+                now,
+                tell,
+                smoke=test,
+                wait=wanted.wait,
+                progress=shown,
+            ),
         )
-    for verdict in planned.verdicts:
-        tell(f"  gate     {verdict.gate}: {'passed' if verdict.passed else 'REFUSED'}, {verdict.reason}")
+    if isinstance(done, Begun):
+        _begun(planned, done, as_json)
+    elif as_json:
+        render.as_json({"release": done.release.id, "version": done.release.version, "event": done})
+    else:
+        click.echo(f"{done.release.id} {wanted.model}@{done.release.version}")
 
 
-def _plan_json(planned: ModelPlan) -> dict[str, object]:
-    return {
-        "version": planned.version.name,
-        "from": planned.request.source.name,
-        "to": planned.request.target.name,
-        "copies": planned.copies,
-        "registered": planned.registered.version if planned.registered else None,
-        "incumbent": planned.incumbent,
-        "config": planned.config,
-        "spec": planned.spec,
-        "gates": planned.verdicts,
-    }
+def _begun(planned: plan.ModelPlan, begun: Begun, as_json: bool) -> None:
+    """Nothing is recorded yet, and the lock is kept: say how it goes on."""
+    wanted, release = planned.request, begun.release
+    tell(f"watch it:  mlops-kit status {wanted.model} --in {wanted.target.name} --follow")
+    tell("finish it: the same command again, by anybody who may; until then nothing else is released here")
+    if as_json:
+        render.as_json({"begun": release.config, "version": release.version, "plan": planned.sha256})
+    else:
+        click.echo(f"begun {wanted.model}@{release.version} {release.config}")
 
 
 @command.command()

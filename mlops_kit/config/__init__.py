@@ -13,8 +13,9 @@ from mlops_kit.config.environment import (
     Retention,
     Storage,
 )
-from mlops_kit.config.model import MetricGate, Model, Retraining, Training, TrainingLimits
+from mlops_kit.config.model import Model, Retraining, Training, TrainingLimits
 from mlops_kit.config.project import Project, find_root, load_project
+from mlops_kit.config.release_gates import Approvals, Gates, ImageScan, MetricGate, Smoke, SmokeExpect
 from mlops_kit.config.serving import Autoscaling, Batch, Rollout, Serverless, Serving, Shadow
 from mlops_kit.config.watching import Alarms, Drift, Quality
 
@@ -22,6 +23,7 @@ __all__ = [
     "Access",
     "Alarms",
     "Anomalies",
+    "Approvals",
     "Autoscaling",
     "Batch",
     "Budget",
@@ -30,6 +32,8 @@ __all__ = [
     "Drift",
     "Environment",
     "ExistingNetwork",
+    "Gates",
+    "ImageScan",
     "MetricGate",
     "Model",
     "Network",
@@ -42,6 +46,8 @@ __all__ = [
     "Serverless",
     "Serving",
     "Shadow",
+    "Smoke",
+    "SmokeExpect",
     "Storage",
     "Training",
     "TrainingLimits",

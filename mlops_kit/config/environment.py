@@ -14,6 +14,7 @@ from mlops_kit.config.fields import (
     Cidr,
     Email,
     Frozen,
+    KmsKeyArn,
     Name,
     Percent,
     PrincipalArn,
@@ -25,6 +26,7 @@ from mlops_kit.config.fields import (
     Text,
     Timezone,
 )
+from mlops_kit.config.release_gates import Approvals, Gates
 from mlops_kit.naming import EnvironmentNames
 
 
@@ -160,6 +162,13 @@ class Ci(Frozen):
     repository: Repository
 
 
+class Signing(Frozen):
+    """Versions can be signed here, and later stages trust what was. An empty mapping is enough."""
+
+    key: KmsKeyArn | None = None
+    """An asymmetric KMS key that exists: ECC_NIST_P256, to sign and verify. Absent: the stack makes one."""
+
+
 class Environment(Frozen):
     """One environment. ``promotes_from`` gives the stage order; it is absent on the first stage."""
 
@@ -185,7 +194,11 @@ class Environment(Frozen):
     storage: Storage = Storage()
     retention: Retention = Retention()
     off_hours: OffHours | None = None
+    signing: Signing | None = None
+    """Absent: nothing is signed here."""
     budget: Budget
+    approvals: Approvals = Approvals()
+    gates: Gates = Gates()
     models: Annotated[tuple[Name, ...], LIST] = ()
 
     @model_validator(mode="after")

@@ -89,6 +89,12 @@ DefinitionFile = Annotated[
     str,
     _matching(re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.json"), "the name of a JSON file beside the model file"),
 ]
+SmokeFile = Annotated[
+    str,
+    _matching(
+        re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.(csv|json|jsonl|txt)"), "the name of a data file like 'smoke.csv'"
+    ),
+]
 SubnetId = Annotated[str, _matching(re.compile(r"subnet-[0-9a-f]{8,17}"), "the id of a subnet like 'subnet-0a1b2c3d'")]
 SecurityGroupId = Annotated[
     str, _matching(re.compile(r"sg-[0-9a-f]{8,17}"), "the id of a security group like 'sg-0a1b2c3d'")
@@ -142,6 +148,14 @@ def _timezone(value: str) -> str:
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Schedule = Annotated[str, AfterValidator(check_schedule)]
 """A cron or rate expression of EventBridge Scheduler."""
+
+KmsKeyArn = Annotated[
+    str,
+    _matching(
+        re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+"),
+        "the ARN of a KMS key like 'arn:aws:kms:us-east-1:111111111111:key/0a1b2c3d' (no alias: it could be moved)",
+    ),
+]
 
 LIST = BeforeValidator(_tuple)
 """Turns YAML lists into tuples, so that frozen models are frozen all the way down."""

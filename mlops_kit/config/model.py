@@ -18,6 +18,7 @@ from mlops_kit.config.fields import (
     Schedule,
     Timezone,
 )
+from mlops_kit.config.release_gates import MetricGate, Smoke
 from mlops_kit.config.serving import Serving
 from mlops_kit.config.watching import Alarms, Drift
 from mlops_kit.naming import AlarmKind, EnvironmentNames, ModelNames
@@ -93,20 +94,6 @@ class Training(Frozen):
         return self
 
 
-class MetricGate(Frozen):
-    """A bound that a version's training metric has to keep before the version may enter an environment."""
-
-    metric: str
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        if self.at_least is None and self.at_most is None:
-            raise ValueError(f"the gate on {self.metric!r} needs at_least or at_most")
-        return self
-
-
 class Retraining(Frozen):
     """What starts the model's pipeline by itself, and how long it then rests."""
 
@@ -137,6 +124,8 @@ class Model(Frozen):
     training: Training
     serving: Serving = Serving()
     gates: Annotated[tuple[MetricGate, ...], LIST] = ()
+    smoke: Smoke | None = None
+    """Absent: a new release counts once SageMaker runs it, whatever it answers."""
     drift: Drift = Drift()
     alarms: Alarms = Alarms()
     retraining: Retraining = Retraining()
@@ -177,6 +166,12 @@ class Model(Frozen):
     def _retraining_has_a_pipeline(self) -> Self:
         if self.retraining.automatic and self.training.pipeline is None:
             raise ValueError("retraining starts the model's pipeline, and training.pipeline names none")
+        return self
+
+    @model_validator(mode="after")
+    def _smoke_has_an_endpoint(self) -> Self:
+        if self.smoke is not None and self.serving.kind not in ("realtime", "serverless"):
+            raise ValueError(f"smoke: kind {self.serving.kind!r} does not answer while one waits")
         return self
 
     @model_validator(mode="after")

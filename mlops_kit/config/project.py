@@ -58,6 +58,13 @@ class Project:
         """The stages that promote from ``environment``: who may read it."""
         return tuple(stage for stage in self.stages if stage.promotes_from == environment.name)
 
+    def signers(self, environment: Environment) -> tuple[Environment, ...]:
+        """Whose signatures count in ``environment``: its own and those of every earlier stage, as far as they sign."""
+        found = [environment]
+        while found[-1].promotes_from is not None:
+            found.append(self.source_of(found[-1]))
+        return tuple(stage for stage in found if stage.signing is not None)
+
     def model(self, name: str, environment: Environment) -> Model:
         try:
             return self.models[environment.name, name]
@@ -243,13 +250,15 @@ def _source_problems(directory: Path, model: Model, source: Source) -> list[Prob
     if not code.is_dir():
         text = f"training.source_dir: there is no directory {model.training.source_dir!r} beside the model file"
         return [source.problem(("training", "source_dir"), text)]
+    files = [
+        ("training", "entry_point", model.training.entry_point),
+        ("serving", "entry_point", model.serving.entry_point),
+        *([("smoke", "request", model.smoke.request)] if model.smoke is not None else []),
+    ]
     return [
-        source.problem((section, "entry_point"), f"{section}.entry_point: there is no {entry_point!r} in {code.name}/")
-        for section, entry_point in (
-            ("training", model.training.entry_point),
-            ("serving", model.serving.entry_point),
-        )
-        if not (code / entry_point).is_file()
+        source.problem((section, field), f"{section}.{field}: there is no {name!r} in {code.name}/")
+        for section, field, name in files
+        if not (code / name).is_file()
     ]
 
 

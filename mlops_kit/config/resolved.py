@@ -14,8 +14,9 @@ import yaml
 from pydantic import BaseModel
 
 from mlops_kit.config.environment import Environment
-from mlops_kit.config.model import MetricGate, Model
+from mlops_kit.config.model import Model
 from mlops_kit.config.project import Project
+from mlops_kit.config.release_gates import MetricGate
 
 Path = tuple[str, ...]
 

@@ -17,6 +17,8 @@ from mlops_kit.errors import ConfigError, Problem
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
+MAX_DIGITS = 40
+"""YAML 1.1 reads ``59:59:59:…`` as one number, as long as it is; Python then refuses to print it."""
 
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
 
@@ -143,6 +145,9 @@ def _value(
         return found
     if isinstance(node, yaml.SequenceNode):
         return [_value(loader, item, (*loc, i), lines, problems, file) for i, item in enumerate(node.value)]
+    if node.tag == "tag:yaml.org,2002:int" and len(node.value) > MAX_DIGITS:
+        problems.append(Problem(file, node.start_mark.line + 1, f"is a number of more than {MAX_DIGITS} digits"))
+        return None
     try:
         return loader.construct_object(node)
     except (yaml.YAMLError, ValueError) as exc:

@@ -81,7 +81,7 @@ def save(directory: Path, dataset: str, state: State) -> None:
 def _read(directory: Path) -> dict[str, Any]:
     try:
         data = json.loads((directory / STATE_NAME).read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         return {}

@@ -1,8 +1,8 @@
 """Copy a commit from one environment's lake to another's: files, then records, then the ref.
 
 Server-side copies only, of what the target lacks. The commit keeps its id; its SageMaker manifest is made anew, because
-it names the bucket. Written, in this order: the file list, the files, the manifest, the header, the ref; so nothing is
-visible until all of it is there, and a run that was killed is finished by the next one.
+it names the bucket. Written, in this order: the file list, the files, the manifest, the header, results of data
+tests, the ref; so nothing is visible until all of it is there, and a run that was killed is finished by the next one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from mlops_kit.datasets import pointers
+from mlops_kit.datasets import check_results, pointers
 from mlops_kit.datasets.ancestry import walk
 from mlops_kit.datasets.publish import announce, publish
 from mlops_kit.datasets.read import exists, find_commit, read_commit, read_files
@@ -35,6 +35,8 @@ class CopyPlan:
     """The target's ref reaches it there, so that all of it is known to be there."""
     ref: str
     target_ref: pointers.Ref | None
+    check_results: tuple[str, ...] = ()
+    """Results of data tests that the target lacks, each by the SHA-256 of its constraints."""
 
     @property
     def missing(self) -> tuple[FileEntry, ...]:
@@ -48,7 +50,8 @@ class CopyPlan:
 
     @property
     def done(self) -> bool:
-        return self.present and self.target_ref is not None and self.target_ref.commit == self.commit.id
+        at_it = self.target_ref is not None and self.target_ref.commit == self.commit.id
+        return self.present and at_it and not self.check_results
 
 
 def plan(source: Store, target: Store, dataset: str, commit: str, ref: str = pointers.DEFAULT_REF) -> CopyPlan:
@@ -62,13 +65,14 @@ def plan(source: Store, target: Store, dataset: str, commit: str, ref: str = poi
     files = read_files(source, header)
     seen = pointers.read(target, dataset, ref)
     present = exists(target, dataset, commit)
+    results = check_results.lacking(source, target, dataset, commit)
     kept = present and seen is not None and any(one.id == commit for one in walk(target, dataset, seen.commit))
     if kept:
-        return CopyPlan(header, files, Arrivals(), present, kept, ref, seen)
+        return CopyPlan(header, files, Arrivals(), present, kept, ref, seen, results)
     base = find_commit(target, dataset, seen.commit) if seen else None
     known = set(read_files(target, base).lines) if base else set()
     arrivals = look(target, dataset, (entry_of(line) for line in files.lines if line not in known))
-    return CopyPlan(header, files, arrivals, present, kept, ref, seen)
+    return CopyPlan(header, files, arrivals, present, kept, ref, seen, results)
 
 
 def execute(
@@ -102,7 +106,8 @@ def execute(
             at_once=at_once,
         )
         publish(target, header, plan.files, now)
-    if not plan.done:
+    check_results.bring(source, target, header.dataset, header.id, plan.check_results)
+    if plan.target_ref is None or plan.target_ref.commit != header.id:
         pointers.move(target, header.dataset, plan.ref, header.id, plan.target_ref, actor, now)
 
 

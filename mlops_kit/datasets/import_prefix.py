@@ -11,8 +11,6 @@ read once, through this machine, pinned to their version; then copied in parts, 
 
 from __future__ import annotations
 
-import gzip
-import json
 import secrets
 from bisect import bisect_left
 from collections.abc import Callable
@@ -26,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from mlops_kit.datasets.digest_cache import part_size
 from mlops_kit.datasets.local_files import Problems, room_for_paths, unfit
 from mlops_kit.datasets.local_paths import is_safe
-from mlops_kit.datasets.records import FileEntry, compress
+from mlops_kit.datasets.records import LONGEST_LINE, FileEntry, compress
 from mlops_kit.datasets.transfer import AT_ONCE
 from mlops_kit.errors import ConflictError, IntegrityError, MlopsKitError, NotFoundError, UsageError
 from mlops_kit.naming import DatasetKeys
@@ -41,6 +39,8 @@ from mlops_kit.objects import (
     sha256_bytes,
 )
 from mlops_kit.objects.digests import hash_in_parts
+from mlops_kit.objects.strict_json import read_json
+from mlops_kit.objects.unpacking import gunzip_lines
 from mlops_kit.progress import SILENT, Progress
 
 
@@ -51,6 +51,9 @@ class Digest:
     sha256: str
     composite: str | None = None
 
+
+MOST_NOTES = 100_000
+"""Lines of an index that are read for nothing: a prefix may have had more objects than it has."""
 
 Index = dict[tuple[str, str, int], Digest]
 """By key, ETag and size."""
@@ -75,7 +78,7 @@ class PrefixSource:
         """
         found = _find(lake, dataset, self.store, self.prefix, into)
         index_key = DatasetKeys(dataset).imported(sha256_bytes(self.store.uri(self.prefix).encode()))
-        index = read_index(lake, index_key)
+        index = read_index(lake, index_key, MOST_NOTES + 2 * len(found))
         staging = _Staging(lake, dataset, self.store, self.tell)
         new = [item for item in found.values() if _identity(item) not in index]
         try:
@@ -128,17 +131,17 @@ def _identity(item: Listed) -> tuple[str, str, int]:
     return item.key, item.etag, item.size
 
 
-def read_index(lake: Store, key: str) -> Index:
-    """What an earlier import found out; empty if there was none, or its notes cannot be read."""
+def read_index(lake: Store, key: str, most: int = MOST_NOTES) -> Index:
+    """What an earlier import found out; empty if there was none, or its notes cannot be read, or are over ``most``."""
     body = lake.get(key)
     if body is None:
         return {}
     try:
-        lines = [json.loads(line) for line in gzip.decompress(body).splitlines()]
+        lines = [read_json(line) for some in gunzip_lines(body, most, LONGEST_LINE) for line in some]
         return {
             (line["key"], line["etag"], line["size"]): Digest(line["sha256"], line.get("composite")) for line in lines
         }
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return {}
 
 

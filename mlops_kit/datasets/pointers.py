@@ -6,7 +6,6 @@ below ``refs/`` and ``tags/``. How what a user writes becomes a commit is in ``r
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from mlops_kit.datasets.read import exists
 from mlops_kit.errors import ConflictError, IntegrityError, NotFoundError, UsageError
 from mlops_kit.naming import NAME_PATTERN, DatasetKeys
 from mlops_kit.objects import Store, canonical_json, each
+from mlops_kit.objects.strict_json import read_json
 
 DEFAULT_REF = "main"
 SUFFIX = ".json"
@@ -90,7 +90,7 @@ def read(lake: Store, dataset: str, name: str, kind: Kind = "branch") -> Ref | N
         return None
     body, etag = found
     try:
-        data = json.loads(body)
+        data = read_json(body)
         commit = data["commit"]
         if not COMMIT_ID.fullmatch(commit):
             raise ValueError(f"{commit!r} is not a commit id")

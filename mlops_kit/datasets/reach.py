@@ -7,9 +7,7 @@ so that is an error and not a root less.
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,14 +17,17 @@ from operator import attrgetter
 from mlops_kit.datasets import pointers
 from mlops_kit.datasets.ancestry import reachable
 from mlops_kit.datasets.pointers import COMMIT_ID
-from mlops_kit.datasets.records import Commit, FileList, entry_of
+from mlops_kit.datasets.records import LONGEST_LINE, Commit, FileList, entry_of
 from mlops_kit.datasets.recovery import find_header, read_file_list
 from mlops_kit.errors import IntegrityError
 from mlops_kit.naming import DatasetKeys
 from mlops_kit.objects import Store, Version, each
+from mlops_kit.objects.unpacking import gunzip_lines
 
 LISTS_AT_ONCE = 4
 """Lists of a million files are read; each of them takes 150 MB."""
+MOST_FILES = 20_000_000
+"""Lines of a file list whose header is not there to say how many there are."""
 _RECORD = re.compile(r"([0-9a-f]{64})(\.json|\.files\.jsonl\.gz)")
 
 
@@ -188,8 +189,8 @@ def _file_list(lake: Store, commit: Commit) -> FileList:
 def _unpacked(lake: Store, key: str, body: bytes) -> list[bytes]:
     # Its header, which has its digest, is not there yet.
     try:
-        return gzip.decompress(body).split(b"\n")[:-1]
-    except (OSError, EOFError, zlib.error) as exc:
+        return [line for lines in gunzip_lines(body, MOST_FILES, LONGEST_LINE) for line in lines]
+    except ValueError as exc:
         raise IntegrityError(
             f"{lake.uri(key)} was written lately and cannot be unpacked. What it names is not known, so nothing is "
             f"collected: {exc}",

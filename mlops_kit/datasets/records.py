@@ -8,8 +8,9 @@ differs between environments (buckets, version ids) is part of either. The forma
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
-import zlib
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -20,8 +21,20 @@ from typing import Any
 
 from mlops_kit.errors import IntegrityError
 from mlops_kit.objects.digests import canonical_json, sha256_bytes
+from mlops_kit.objects.strict_json import read_json
+from mlops_kit.objects.unpacking import gunzip_lines
 
 FORMAT = 1
+LONGEST_LINE = 8 * 1024
+"""Of a file list, in bytes: S3 takes keys of 1,024, and JSON makes at most six of one."""
+
+
+_LINE = re.compile(
+    rb'\{(?:"composite":"[0-9a-f]{64}-[1-9][0-9]{0,5}",)?'
+    rb'"path":"(?:[^"\\\x00-\x1f]++|\\(?:["\\bfnrt]|u00[01][0-9a-f]))*+",'
+    rb'"sha256":"[0-9a-f]{64}","size":(?:0|[1-9][0-9]{0,18})\}'
+)
+"""An entry and nothing else: no key twice, which one reader would take and another would not."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,15 +80,20 @@ class FileList(Sequence[FileEntry]):
         Raises:
             IntegrityError: it is not the list whose digest the header names, or no writer of this format made it.
         """
+        lines: list[bytes] = []
+        digest = hashlib.sha256()
         try:
-            text = gzip.decompress(compressed)
-        except (OSError, EOFError, zlib.error) as exc:
+            # The header says how many files there are, so a list that unpacks to more is not unpacked to its end.
+            for some in gunzip_lines(compressed, commit.files, LONGEST_LINE):
+                lines += some
+                if some:
+                    digest.update(b"\n".join([*some, b""]))
+        except ValueError as exc:
             raise IntegrityError(f"The file list of commit {commit.id} cannot be unpacked: {exc}") from exc
-        if sha256_bytes(text) != commit.file_list:
+        if digest.hexdigest() != commit.file_list:
             raise IntegrityError(f"The file list of commit {commit.id} was changed: its digest is not the header's.")
-        *lines, rest = text.split(b"\n")
-        if rest:
-            raise IntegrityError(f"The file list of commit {commit.id} ends in the middle of a line.")
+        if len(lines) != commit.files:
+            raise IntegrityError(f"The file list of commit {commit.id} has {len(lines)} files, not {commit.files}.")
         return cls(lines)
 
     def dump(self) -> bytes:
@@ -156,11 +174,12 @@ def size_of(line: bytes) -> int:
 
 def entry_of(line: bytes) -> FileEntry:
     """Raises:
-    IntegrityError: the line is not an entry.
+    IntegrityError: the line is not an entry in its canonical form.
     """
+    if not _LINE.fullmatch(line):
+        raise IntegrityError(f"A line of a file list is not an entry: {line[:80]!r}")
     try:
-        data = json.loads(line)
-        return FileEntry(**data)
+        return FileEntry(**json.loads(line))
     except (ValueError, TypeError) as exc:
         raise IntegrityError(f"A line of a file list is not an entry: {line[:80]!r}") from exc
 
@@ -203,9 +222,18 @@ def parse_commit(body: bytes, commit: str) -> Commit:
         made = Commit(**data)
     except TypeError as exc:
         raise IntegrityError(f"The header of commit {commit} has other fields than format {FORMAT} has.") from exc
+    if not _is_header(data):
+        raise IntegrityError(f"The header of commit {commit} has fields of another kind than format {FORMAT} has.")
     if made.id != commit:
         raise IntegrityError(f"The header of commit {commit} is not in its canonical form.")
     return made
+
+
+def _is_header(data: dict[str, Any]) -> bool:
+    """Whether every field is what it should be; whoever made the header may have been anybody."""
+    texts = all(isinstance(data.get(name), str) for name in ("dataset", "author", "message", "time", "file_list"))
+    numbers = all(type(data.get(name)) is int and data[name] >= 0 for name in ("files", "size"))
+    return texts and numbers and isinstance(data.get("parent"), str | None)
 
 
 def compress(listing: bytes) -> bytes:
@@ -216,7 +244,7 @@ def compress(listing: bytes) -> bytes:
 
 def _object(body: bytes, what: str) -> dict[str, Any]:
     try:
-        data = json.loads(body)
+        data = read_json(body)
     except ValueError as exc:
         raise IntegrityError(f"{what} is not valid JSON: {exc}") from exc
     if not isinstance(data, dict):

@@ -280,5 +280,5 @@ def _same_manifest(found: bytes, expected: bytes) -> bool:
     try:
         (prefix, *keys), (right_prefix, *right_keys) = json.loads(found), json.loads(expected)
         return bool(prefix == right_prefix and sorted(keys) == sorted(right_keys))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return False

@@ -142,7 +142,10 @@ def _json_lines(connection: DuckDBPyConnection, files: list[Path]) -> list[Colum
     )
     keys = connection.execute("SELECT DISTINCT unnest(json_keys(json)) FROM lines").fetchall()
     first = connection.execute("SELECT json FROM lines LIMIT 1").fetchone()
-    record = json.loads(first[0]) if first else {}
+    try:
+        record = json.loads(first[0]) if first else {}
+    except RecursionError as exc:
+        raise UsageError(f"The first line of {files[0]} is nested too deeply.") from exc
     if not isinstance(record, dict):
         raise UsageError(f"The first line of {files[0]} is not a JSON object.")
     # The order of the first record, because the features of a request come in it; what only later ones have, by name.

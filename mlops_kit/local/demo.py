@@ -1,18 +1,16 @@
 """The whole story on the local cloud, told by the commands a reader can repeat, every claim checked.
 
-Data is tested and committed, a model is trained and promoted through staging to production, and serves. An object of
-the data is deleted, and the commit repaired. The model is replaced by a second version trained on more data, meets
-shifted traffic, and is rolled back. The data is real: the Wisconsin breast cancer set that ships with scikit-learn.
-Each step prints its command before running it; a claim that does not hold ends it.
+Data is tested and committed, a model is trained, promoted to staging, stopped before production until somebody approves
+it, and serves. An object of the data is deleted, and the commit repaired. The model is replaced by a second version
+trained on more data, meets shifted traffic, and is rolled back. A second attempt meets a client's broken requests, and
+an alarm undoes it. The data is real: the Wisconsin breast cancer set that ships with scikit-learn. Each step prints its
+command before running it; a claim that does not hold ends it.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
-import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +23,7 @@ from mlops_kit.aws import Cloud
 from mlops_kit.config import Project
 from mlops_kit.datasets import pointers
 from mlops_kit.local import state
+from mlops_kit.local.demo_data import Rows, biopsies, predict_directly, write
 from mlops_kit.local.narrator import Narrator
 from mlops_kit.local.state import Layout
 from mlops_kit.naming import DatasetKeys
@@ -35,8 +34,6 @@ DATASET = "biopsies"
 FIRST_ROWS = 400
 SHIFT = 1.6
 ALARM_SECONDS = 60.0
-
-Rows = list[list[float]]
 
 
 class Demo:
@@ -74,7 +71,7 @@ class Demo:
         )
 
     def _story(self) -> None:
-        header, rows, labels = _biopsies()
+        header, rows, labels = biopsies()
         sample = self._write("sample.csv", header, rows[::2], labels[::2])
 
         first = self._first_data(header, rows, labels)
@@ -86,10 +83,14 @@ class Demo:
         self._tell.command("model", "list", MODEL)
         self._tell.command("drift", "baseline", version)
 
-        self._tell.title("A gate that blocks, then the promotion through staging to production")
-        self._tell.command("promote", "model", version, "--to", "staging", expect=3)
-        self._tell.claim(True, "a model may not enter staging before its data (exit code 3)")
+        self._tell.title("To staging, data and all; production is another matter")
         self._promote(version, "staging")
+        self._tell.claim(self._main("staging") == first, "the data commit came along, under the same id")
+        self._tell.command("promote", "model", version, "--to", "production", "--yes", expect=3)
+        self._tell.claim(
+            self._main("production") is None, "a gate blocks: nobody approved it (exit code 3), and nothing was written"
+        )
+        self._approve(version, "the first release; its metrics are fine")
         self._promote(version, "production")
 
         self._tell.title("Production predicts, and says what the trained model says")
@@ -111,6 +112,7 @@ class Demo:
         version = f"{MODEL}@{second['version']}"
         self._tell.command("drift", "baseline", version)
         self._promote(version, "staging")
+        self._approve(version, "trained on all rows, and no worse")
         self._promote(version, "production")
         second_answers = self._predict("production", sample)
         self._tell.claim(
@@ -133,7 +135,10 @@ class Demo:
             self._predict("production", sample) == first_answers,
             "production answers as version 1 did, bit for bit",
         )
+
+        self._undone_by_an_alarm(version, sample)
         self._tell.command("history", MODEL, "--in", "production")
+        self._tell.command("ledger", "verify", "--in", "production")
         self._tell.command("status")
 
         self._tell.title("Meanwhile: the alarm in production has started the training pipeline in dev")
@@ -158,7 +163,7 @@ class Demo:
         self._write("wrong-unit/biopsies.csv", header, nanometres, labels[:FIRST_ROWS])
         wrong = self._shown("wrong-unit")
         self._tell.command("dataset", "commit", DATASET, wrong, "-m", "Radius in nm", "--check", expect=3)
-        self._tell.claim(self._main() == first, "data that breaks its constraints is refused (exit code 3)")
+        self._tell.claim(self._main("dev") == first, "data that breaks its constraints is refused (exit code 3)")
         return first
 
     def _more_data(self, header: Sequence[str], rows: Rows, labels: Sequence[int]) -> None:
@@ -177,7 +182,7 @@ class Demo:
         """An object of the first commit is deleted; the commit is read all the same, and repaired."""
         self._tell.title("Somebody deletes an object of v1 in the bucket, and nothing is lost")
         committed = self._write("v1.csv", header, rows[:FIRST_ROWS], labels[:FIRST_ROWS])
-        lake = self._dev().store("lake")
+        lake = self._cloud("dev").store("lake")
         key = DatasetKeys(DATASET).file("biopsies.csv", sha256_file(committed))
         self._tell.say(f"$ aws s3 rm {lake.uri(key)}")
         self._administrator().delete_object(Bucket=lake.bucket, Key=key)
@@ -193,18 +198,32 @@ class Demo:
         (collected,) = self._tell.json("dataset", "gc", DATASET, "--json")
         self._tell.claim(collected["objects"] == 0, "and there is no garbage to collect: both commits are in use")
 
+    def _undone_by_an_alarm(self, version: str, sample: Path) -> None:
+        """Version 2 once more. While traffic shifts to it, every request of one client is an error."""
+        self._tell.title("Once more; but while the traffic shifts, a client sends rows that lack a column")
+        before = self._predict("production", sample)
+        broken = self._directory / "broken.csv"
+        broken.write_text("".join(line.partition(",")[2] for line in sample.read_text().splitlines(keepends=True)))
+        promote = ("promote", "model", version, "--to", "production", "--yes")
+        self._tell.command(*promote, "--no-wait")
+        self._tell.command("invoke", MODEL, "--in", "production", "--data", self._shown(broken), expect=1)
+        self._tell.command(*promote, expect=5)
+        self._tell.claim(True, "SageMaker went back when the alarm went off (exit code 5 names the alarm)")
+        self._tell.claim(self._predict("production", sample) == before, "and version 1 never stopped serving")
+
     def _commit(self, directory: str, message: str) -> str:
         done = self._tell.json("dataset", "commit", DATASET, self._shown(directory), "-m", message, "--check", "--json")
         commit: str = done["commit"]
         return commit
 
-    def _main(self) -> str | None:
-        """The commit that dev's main points to, read without the command."""
-        found = pointers.read(self._dev().store("lake"), DATASET, pointers.DEFAULT_REF)
+    def _main(self, environment: str) -> str | None:
+        """The commit that an environment's main points to, read without the command."""
+        found = pointers.read(self._cloud(environment).store("lake"), DATASET, pointers.DEFAULT_REF)
         return None if found is None else found.commit
 
-    def _dev(self) -> Cloud:
-        return aws.connect(self._project.first_stage, local_endpoint=state.require(Layout(self._project.root)).url)
+    def _cloud(self, environment: str) -> Cloud:
+        stage = self._project.environment(environment)
+        return aws.connect(stage, local_endpoint=state.require(Layout(self._project.root)).url)
 
     def _administrator(self) -> Any:
         """S3 as the administrator of dev's account, whom nothing in the kit holds back."""
@@ -218,13 +237,17 @@ class Demo:
         )
 
     def _promote(self, version: str, to: str) -> None:
-        self._tell.command("promote", "dataset", DATASET, "--to", to, "--yes")
         done = self._tell.json("promote", "model", version, "--to", to, "--yes", "--json")
         found = self._tell.json("status", "--in", to, "--json")[0]
         self._tell.claim(
             found["endpoint"] == "InService" and found["release"]["id"] == done["release"] and found["agrees"],
             f"the endpoint in {to} runs release {done['release']}",
         )
+
+    def _approve(self, version: str, reason: str) -> None:
+        """Somebody else than who promotes: an approver of production, by name."""
+        who = ("local", "env", "production", "--role", "approver", "--session", "approver@example.com")
+        self._tell.in_role(who, "approve", version, "--to", "production", "--reason", reason)
 
     def _predict(self, environment: str, data: Path) -> list[float]:
         # One request: how linear algebra rounds the last bit depends on how many rows it is given at once.
@@ -235,20 +258,8 @@ class Demo:
         return [float(line) for line in answers.split()]
 
     def _direct(self, sha256: str, rows: Rows) -> list[float]:
-        """Predictions of the artifact as it was trained in dev, without any endpoint."""
-        import joblib
-        import numpy as np
-
-        stage = self._project.first_stage
-        store = self._dev().store("artifacts")
-        with tempfile.TemporaryDirectory() as directory:
-            archive = Path(directory) / "model.tar.gz"
-            store.download(stage.names.model(MODEL).artifact_key(sha256), archive, sha256)
-            with tarfile.open(archive) as tar:
-                tar.extractall(directory, filter="data")
-            # The demo unpickles what it has just trained itself; the kit never unpickles a model.
-            model = joblib.load(Path(directory) / "model.joblib")["model"]
-        return [float(p) for p in model.predict_proba(np.array(rows))[:, 1]]
+        names = self._project.first_stage.names.model(MODEL)
+        return predict_directly(self._cloud("dev").store("artifacts"), names.artifact_key(sha256), sha256, rows)
 
     def _wait_for_alarm(self, kind: str) -> None:
         deadline = time.monotonic() + ALARM_SECONDS
@@ -265,7 +276,7 @@ class Demo:
 
     def _wait_for_retraining(self) -> None:
         stage = self._project.first_stage
-        cloud = self._dev()
+        cloud = self._cloud("dev")
         name = stage.names.model(MODEL).pipeline
         deadline = time.monotonic() + ALARM_SECONDS
         while True:
@@ -284,18 +295,5 @@ class Demo:
 
     def _write(self, name: str, header: Sequence[str], rows: Rows, labels: Sequence[int]) -> Path:
         path = self._directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow([*header, "malignant"])
-            writer.writerows([*map(repr, row), label] for row, label in zip(rows, labels, strict=True))
+        write(path, header, rows, labels)
         return path
-
-
-def _biopsies() -> tuple[list[str], Rows, list[int]]:
-    """569 biopsies with 30 measurements each; label 1 is malignant."""
-    from sklearn.datasets import load_breast_cancer
-
-    found = load_breast_cancer()
-    header = [str(name).replace(" ", "_") for name in found.feature_names]
-    return header, found.data.tolist(), [int(1 - target) for target in found.target]

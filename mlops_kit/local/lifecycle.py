@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,12 +22,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
+from mlops_kit import aws
 from mlops_kit.config import Environment, Project
-from mlops_kit.errors import MlopsKitError, ServiceError, UsageError
+from mlops_kit.errors import MlopsKitError, NotFoundError, ServiceError, UsageError
 from mlops_kit.local import state
 from mlops_kit.local.state import Layout, Running
 from mlops_kit.local.terraform import Event, Terraform
+from mlops_kit.naming import PersonRole
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -152,6 +157,34 @@ def tool_environment(layout: Layout, running: Running, environment: Environment)
     wanted = aws_environment(running, environment) | {"MLOPS_KIT_LOCAL_STATE": str(layout.terraform_state)}
     found = Terraform.find(layout.root).environment
     return wanted | {name: found[name] for name in ("TF_CLI_CONFIG_FILE", "CHECKPOINT_DISABLE") if name in found}
+
+
+def role_environment(environment: Environment, role: PersonRole, session: str, url: str) -> dict[str, str]:
+    """What to put over :func:`tool_environment`, so that tools act in ``role``, and mlops-kit with them.
+
+    Raises:
+        UsageError: no role session can have this name.
+        NotFoundError: the role is not there.
+    """
+    if not re.fullmatch(r"[\w+=,.@-]{2,64}", session, re.ASCII):
+        raise UsageError(
+            f"{session!r} cannot be the name of a role session.", hint="STS takes 2 to 64 of A-Z a-z 0-9 and =,.@-_+."
+        )
+    arn = environment.names.role_arn(role)
+    sts = aws.local_session(environment).client("sts", endpoint_url=url, config=Config(proxies={}))
+    try:
+        found = sts.assume_role(RoleArn=arn, RoleSessionName=session)["Credentials"]
+    except ClientError as exc:
+        raise NotFoundError(
+            f"{arn} cannot be assumed on the local cloud ({aws.error_code(exc)}).",
+            hint=f"Deploy {environment.name}: `mlops-kit local up`.",
+        ) from exc
+    return {
+        "AWS_ACCESS_KEY_ID": found["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": found["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": found["SessionToken"],
+        "MLOPS_KIT_LOCAL": "0",  # or mlops-kit would act as the administrator
+    }
 
 
 def terraform_for(layout: Layout, running: Running, environment: Environment) -> Terraform:

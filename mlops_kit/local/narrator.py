@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,28 @@ class Narrator:
     def json(self, *arguments: str, quiet: bool = False) -> Any:
         return json.loads(self.command(*arguments, quiet=True, silent=quiet))
 
-    def command(self, *arguments: str, expect: int = 0, quiet: bool = False, silent: bool = False) -> str:
+    def in_role(self, exports: Sequence[str], *arguments: str) -> str:
+        """A command in a subshell, with the variables that another command exports."""
+        lines = self.command(*exports, quiet=True, silent=True).splitlines()
+        variables = dict(shlex.split(line)[1].split("=", 1) for line in lines)
+        self.say(f'$ (eval "$(mlops-kit {shlex.join(exports)})"; mlops-kit {shlex.join(arguments)})')
+        return self.command(*arguments, silent=True, variables=variables)
+
+    def command(
+        self,
+        *arguments: str,
+        expect: int = 0,
+        quiet: bool = False,
+        silent: bool = False,
+        variables: Mapping[str, str] | None = None,
+    ) -> str:
         """Show the command and run it; its narration passes through, its data is returned (and shown, unless quiet)."""
         if not silent:
             self.say(f"$ mlops-kit {shlex.join(arguments)}")
         done = subprocess.run(
             [sys.executable, "-m", "mlops_kit", *arguments],
             cwd=self._root,
+            env={**os.environ, **(variables or {})},
             stdout=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,

@@ -16,15 +16,17 @@ Buckets and what is in them::
                datasets/<name>/checks/<commit>/<constraints>.json    result of a data test
                datasets/<name>/imports/<source>.jsonl.gz             what an import of a prefix found
                staging/<name>/…                                      an import that is under way
-    artifacts  models/<model>/<sha256>/model.tar.gz                  + metrics.json, baseline/*.json
+    artifacts  models/<model>/<sha256>/model.tar.gz                  + metrics.json, baseline/*.json, package.json
                training/<model>/source/<sha256>/sourcedir.tar.gz     code that versions were trained from
                training/<model>/pipeline/<sha256>/…                  what the stack uploads for the pipeline
                training/<model>/jobs/…                               what jobs write
+               environment/…                                         what the commands and jobs know of the environment
+               environment/locks/<model>.json                        who is releasing the model right now
     capture    <endpoint>/<variant>/yyyy/mm/dd/hh/*.jsonl            SageMaker data capture
                async/<endpoint>/{requests,answers,failures}/…        what waits for an asynchronous endpoint
-               environment/…                                         what the commands and jobs know of the environment
     ledger     <model>/<seq:08d>.json                                release events
-               _approvals/<model>/…                                  approvals
+               <model>/plans/<sha256>.json                           plans that were carried out
+               _approvals/<model>/<sha256>/<time>-<hash12>.json      who agreed to release an artifact
     logs       <bucket>/…                                            S3 access logs
 """
 
@@ -34,6 +36,7 @@ from mlops_kit.naming.kinds import (
     BUCKET_KINDS,
     DRIFT_NAMESPACE,
     ENVIRONMENT_ALARM_KINDS,
+    LOCKS_PREFIX,
     MODEL_ROLES,
     NAME_PATTERN,
     NETWORK_KEY,
@@ -68,6 +71,7 @@ __all__ = [
     "ENVIRONMENT_ALARM_KINDS",
     "EnvironmentAlarmKind",
     "EnvironmentNames",
+    "LOCKS_PREFIX",
     "MODEL_ROLES",
     "ModelNames",
     "ModelRole",

@@ -76,6 +76,10 @@ class DatasetKeys:
     def checks_prefix(self) -> str:
         return f"{self.root}checks/"
 
+    def checks(self, commit: str) -> str:
+        """Below it, results of one commit's data tests."""
+        return f"{self.checks_prefix}{commit}/"
+
     def check(self, commit: str, constraints_sha256: str) -> str:
         """Result of a data test: of which commit, against which constraints."""
-        return f"{self.root}checks/{commit}/{constraints_sha256}.json"
+        return f"{self.checks(commit)}{constraints_sha256}.json"

@@ -113,6 +113,11 @@ class EnvironmentNames:
     def key_alias(self) -> str:
         return f"alias/{self.prefix}"
 
+    @property
+    def signing_key_alias(self) -> str:
+        """The key that versions are signed with, where the environment has one of its own."""
+        return f"alias/{self.prefix}-signing"
+
     def role(self, kind: PersonRole | ServiceRole) -> str:
         return f"{self.prefix}-{kind}"
 

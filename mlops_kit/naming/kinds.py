@@ -60,6 +60,9 @@ SHORT_HASH = 12
 STAGING_PREFIX = "staging/"
 """Lake: what imports of data sets copy to before they know its digest."""
 
+LOCKS_PREFIX = "environment/locks/"
+"""Artifacts: who is changing what a model runs, one object a model."""
+
 NETWORK_KEY = "environment/network.json"
 """Where the commands read which subnets and security groups jobs and endpoints get (artifacts bucket)."""
 

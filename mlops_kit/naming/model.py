@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from mlops_kit.naming.environment import EnvironmentNames
-from mlops_kit.naming.kinds import ROLLBACK_ALARM_KINDS, SHORT_HASH, VARIANT, AlarmKind, ModelRole
+from mlops_kit.naming.kinds import (
+    LOCKS_PREFIX,
+    ROLLBACK_ALARM_KINDS,
+    SHORT_HASH,
+    VARIANT,
+    AlarmKind,
+    ModelRole,
+)
 
 TRANSFORM_JOB_START = 63 - len("-") - 36
 """Characters that a scheduled job's name has left before the id of the execution."""
@@ -186,14 +193,27 @@ class ModelNames:
         """What a scheduled drift job knows of its environment and model (artifacts bucket)."""
         return f"environment/drift/{self.model}.json"
 
+    @property
+    def lock_key(self) -> str:
+        """Who is changing what the model runs, while it is being changed (artifacts bucket)."""
+        return f"{LOCKS_PREFIX}{self.model}.json"
+
     def artifact_prefix(self, sha256: str) -> str:
         return f"models/{self.model}/{sha256}/"
 
     def artifact_key(self, sha256: str) -> str:
         return f"{self.artifact_prefix(sha256)}model.tar.gz"
 
+    def package_key(self, sha256: str) -> str:
+        """Which registered version the artifact is, in this environment: found without going through all of them."""
+        return f"{self.artifact_prefix(sha256)}package.json"
+
     def metrics_key(self, sha256: str) -> str:
         return f"{self.artifact_prefix(sha256)}metrics.json"
+
+    def signature_key(self, sha256: str) -> str:
+        """Where OpenSSF Model Signing's own tools expect it: ``model.sig`` beside the model."""
+        return f"{self.artifact_prefix(sha256)}model.sig"
 
     def statistics_key(self, sha256: str) -> str:
         return f"{self.artifact_prefix(sha256)}baseline/statistics.json"
@@ -234,9 +254,25 @@ class ModelNames:
     def approvals_prefix(self) -> str:
         return f"{self.environment.approvals_prefix}{self.model}/"
 
+    def approvals_of(self, sha256: str) -> str:
+        """Below it lies what was decided about one artifact."""
+        return f"{self.approvals_prefix}{sha256}/"
+
+    def approval_key(self, sha256: str, time: datetime, digest: str) -> str:
+        """A decision, by when it was made and what its record's digest begins with."""
+        return f"{self.approvals_of(sha256)}{time.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest[:SHORT_HASH]}.json"
+
     @property
     def ledger_prefix(self) -> str:
         return f"{self.model}/"
 
     def ledger_key(self, seq: int) -> str:
         return f"{self.model}/{seq:08d}.json"
+
+    @property
+    def plans_prefix(self) -> str:
+        return f"{self.ledger_prefix}plans/"
+
+    def plan_key(self, sha256: str) -> str:
+        """A plan that was carried out, or begun (ledger bucket)."""
+        return f"{self.plans_prefix}{sha256}.json"

@@ -19,7 +19,7 @@ def data_in_use(cloud: Cloud, dataset: str, models: Iterable[str]) -> set[str]:
     """
     ledger = cloud.store("ledger")
     named: set[str] = set()
-    for model in sorted({*models, *_with_ledger(ledger.keys(""), cloud.names.approvals_prefix)}):
+    for model in sorted({*models, *with_ledger(ledger.keys(""), cloud.names.approvals_prefix)}):
         names = cloud.names.model(model)
         for event in Ledger(ledger, names).events():
             if event.release.dataset == dataset:
@@ -31,7 +31,8 @@ def data_in_use(cloud: Cloud, dataset: str, models: Iterable[str]) -> set[str]:
     return named - {""}
 
 
-def _with_ledger(keys: Iterable[str], not_a_model: str) -> Iterator[str]:
+def with_ledger(keys: Iterable[str], not_a_model: str) -> Iterator[str]:
+    """The model of each key of the ledger bucket, but for keys below ``not_a_model``: the approvals."""
     for key in keys:
         model, slash, _ = key.partition("/")
         if slash and not key.startswith(not_a_model):

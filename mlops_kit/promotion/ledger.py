@@ -2,136 +2,61 @@
 
 An event is one JSON object at ``<model>/<seq>.json``, written create-only into a bucket with object lock, and names the
 SHA-256 of the event before it. So two writers cannot both take a number, and an edited or removed event breaks the
-chain. What runs, what ran before and what a rollback means are folds over the events; nothing else stores the current
-state.
+chain. Because the bucket keeps versions, not even a chain that was forged anew from one event on goes unnoticed: an
+event has one version, or it was tampered with. What runs, what ran before and what a rollback means are folds over the
+events (``releases``); nothing else stores the current state.
+
+The plans that were carried out lie beside the events, at ``<model>/plans/<sha256>.json``; ``ledger_verify`` compares
+all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import ValidationError
 
-from mlops_kit.config.serving import ServingKind
-from mlops_kit.errors import ConflictError, IntegrityError, NotFoundError, UsageError
+from mlops_kit.errors import ConflictError, IntegrityError
 from mlops_kit.naming import ModelNames
-from mlops_kit.objects import Store, canonical_json, sha256_bytes
+from mlops_kit.objects import Store, each, sha256_bytes
+from mlops_kit.promotion.events import (
+    AsynchronousSpec,
+    BatchSpec,
+    CountedApproval,
+    Event,
+    Override,
+    Release,
+    ReleaseSpec,
+    ServerlessSpec,
+    ShadowSpec,
+    Verdict,
+)
+from mlops_kit.promotion.releases import current, know_target, next_id, released, rollback_target, superseded
 
+__all__ = [
+    "AsynchronousSpec",
+    "BatchSpec",
+    "CountedApproval",
+    "Event",
+    "Ledger",
+    "Override",
+    "Release",
+    "ReleaseSpec",
+    "ServerlessSpec",
+    "ShadowSpec",
+    "Verdict",
+    "current",
+    "know_target",
+    "next_id",
+    "parse",
+    "released",
+    "rollback_target",
+    "superseded",
+    "title",
+]
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ServerlessSpec(_Record):
-    """Kind ``serverless``: what SageMaker may use for it."""
-
-    memory_mb: int
-    max_concurrency: int
-    provisioned_concurrency: int | None = None
-
-
-class AsynchronousSpec(_Record):
-    """Kind ``async``: how many requests an instance works on at the same time."""
-
-    concurrent_per_instance: int
-
-
-class BatchSpec(_Record):
-    """Kind ``batch``: what the scheduled job reads, and how. ``input_prefix`` lies in the lake bucket."""
-
-    input_prefix: str
-    content_type: str
-    max_payload_mb: int
-
-
-class ShadowSpec(_Record):
-    """Another version that gets copies of requests; ``version`` is registered in the same environment."""
-
-    version: int
-    image: str
-    artifact_uri: str
-    percent: int
-    instance_type: str
-    instance_count: int
-
-
-class ReleaseSpec(_Record):
-    """Everything a release's SageMaker model and endpoint config are made from: enough to make them again.
-
-    What came later has a default and is left out where it has that default. So an event that was written before looks
-    the same when it is written again: its digest is part of the chain, and its config's name is a digest too.
-    """
-
-    image: str
-    artifact_uri: str
-    environment: dict[str, str]
-    instance_type: str
-    """Empty for kind ``serverless``."""
-    instance_count: int
-    capture_percent: int
-    """Counts for kind ``realtime``; the others are not captured."""
-    encrypt_volume: bool
-    """False for instances with local disks, which encrypt themselves and refuse a key, and where there are none."""
-    kind: ServingKind = "realtime"
-    subnets: tuple[str, ...] = ()
-    security_groups: tuple[str, ...] = ()
-    isolated: bool = False
-    """Whether the container has no network at all."""
-    serverless: ServerlessSpec | None = None
-    asynchronous: AsynchronousSpec | None = None
-    batch: BatchSpec | None = None
-    shadow: ShadowSpec | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = type(self).model_fields
-        return {
-            name: value
-            for name, value in handler(self).items()
-            if fields[name].is_required() or getattr(self, name) != fields[name].default
-        }
-
-
-class Release(_Record):
-    """One release. ``id`` is r1, r2, … in the order of first success; ``config`` names model and endpoint config."""
-
-    id: str
-    config: str
-    spec: ReleaseSpec
-    version: int
-    artifact_sha256: str
-    dataset: str
-    dataset_commit: str
-    code_commit: str
-    training_job: str
-
-
-class Verdict(_Record):
-    """What one gate found."""
-
-    gate: str
-    passed: bool
-    reason: str
-
-
-class Event(_Record):
-    """One thing that happened to the endpoint. ``seq`` counts from 1; ``previous`` is empty on the first event."""
-
-    seq: int
-    previous: str
-    time: str
-    actor: str
-    action: Literal["promotion", "rollback"]
-    outcome: Literal["succeeded", "failed"]
-    release: Release
-    source: str = ""
-    """Environment and version that was promoted, as in ``staging diagnosis@2``."""
-    gates: tuple[Verdict, ...] = ()
-    detail: str = ""
-
-    def to_json(self) -> bytes:
-        return canonical_json(self.model_dump(mode="json"))
+AT_ONCE = 16
+"""Events read at the same time."""
 
 
 class Ledger:
@@ -145,37 +70,44 @@ class Ledger:
         """All events in order, the chain verified.
 
         Raises:
-            IntegrityError: an event is missing, edited, or not readable.
+            IntegrityError: an event is missing, edited, overwritten, or not readable.
         """
-        events: list[Event] = []
-        previous = ""
-        for expected, key in enumerate(self._store.keys(self._names.ledger_prefix), start=1):
-            if key != self._names.ledger_key(expected):
-                raise IntegrityError(f"The ledger has {self._store.uri(key)} where event {expected} should be.")
-            body = self._store.get(key)
-            try:
-                event = Event.model_validate_json(body or b"")
-            except ValidationError as exc:
-                raise IntegrityError(f"{self._store.uri(key)} is not a ledger event: {exc}") from exc
-            if event.seq != expected or event.previous != previous:
-                raise IntegrityError(
-                    f"The ledger's chain breaks at {self._store.uri(key)}: it does not follow the event before it.",
-                    hint="Compare the object's versions in the ledger bucket; an event was edited or removed.",
-                )
-            events.append(event)
-            previous = sha256_bytes(event.to_json())
-        return tuple(events)
+        keys = self._keys()
+        return tuple(self._chained(each(self._read, keys, at_once=AT_ONCE)))
+
+    def recent(self, enough: Callable[[Sequence[Event]], bool]) -> tuple[Event, ...]:
+        """The newest events in order, as few as ``enough`` is content with: each costs a request.
+
+        Raises:
+            IntegrityError: as of :meth:`events`; of older events, only that one is missing or was overwritten.
+        """
+        found: tuple[Event, ...] = ()
+        for key in reversed(self._keys()):
+            found = tuple(self._chained([self._read(key), *found]))
+            if enough(found):
+                break
+        return found
+
+    def went_on(self, events: Sequence[Event]) -> bool:
+        """Whether somebody recorded something after ``events``: they are not the newest any more."""
+        return self._store.head(self._names.ledger_key(events[-1].seq + 1 if events else 1)) is not None
 
     def append(self, events: Sequence[Event], event: Event) -> Event:
-        """Write ``event`` after ``events``, the ones its writer has seen.
+        """Write ``event`` after ``events``, the ones its writer has seen; of these the last is what counts.
 
         Raises:
             ConflictError: somebody else wrote an event since.
         """
         last = events[-1] if events else None
-        chained = event.model_copy(
-            update={"seq": len(events) + 1, "previous": sha256_bytes(last.to_json()) if last else ""}
+        numbered = event.model_copy(
+            update={
+                "seq": last.seq + 1 if last else 1,
+                "previous": sha256_bytes(last.to_json()) if last else "",
+                "ledger": title(self._names),
+            }
         )
+        # Once more through validation: what is read back has to be the same to the last digit.
+        chained = Event.model_validate(numbered.model_dump())
         key = self._names.ledger_key(chained.seq)
         body = chained.to_json()
         if not self._store.put_new(key, body, "application/json") and self._store.get(key) != body:
@@ -185,70 +117,91 @@ class Ledger:
             )
         return chained
 
+    def keep_plan(self, plan: bytes) -> str:
+        """Store a plan, as canonical JSON, once and for all; its SHA-256 is what the plan is called from then on.
 
-def _line(events: Sequence[Event]) -> list[Release]:
-    """The releases that led to the current one, oldest first: a promotion adds one, a rollback goes back to one."""
-    line: list[Release] = []
-    for event in events:
-        if event.outcome != "succeeded":
-            continue
-        if event.action == "rollback":
-            ids = [release.id for release in line]
-            if event.release.id in ids:
-                del line[ids.index(event.release.id) + 1 :]
+        Raises:
+            IntegrityError: something else is stored under this digest.
+        """
+        sha256 = sha256_bytes(plan)
+        key = self._names.plan_key(sha256)
+        if not self._store.put_new(key, plan, "application/json") and self._store.get(key) != plan:
+            raise IntegrityError(f"{self._store.uri(key)} is not the plan with this digest.", hint=self._hint)
+        return sha256
+
+    def plan(self, sha256: str) -> bytes | None:
+        """The plan of this digest, None if there is none.
+
+        Raises:
+            IntegrityError: it has another digest by now.
+        """
+        key = self._names.plan_key(sha256)
+        body = self._store.get(key)
+        if body is not None and sha256_bytes(body) != sha256:
+            raise IntegrityError(f"{self._store.uri(key)} is not the plan with this digest.", hint=self._hint)
+        return body
+
+    @property
+    def _hint(self) -> str:
+        return (
+            f"Run `mlops-kit ledger verify {self._names.model} --in {self._names.environment.environment}`: it names "
+            "what was tampered with, and how to get back what was recorded."
+        )
+
+    def _keys(self) -> list[str]:
+        """The events' keys in order. Asking for versions costs what asking for keys does, and shows what was hidden."""
+        keys: list[str] = []
+        for version in self._store.versions(self._names.ledger_prefix):
+            if version.key.startswith(self._names.plans_prefix):
                 continue
-        line.append(event.release)
-    return line
+            expected = self._names.ledger_key(len(keys) + 1)
+            if keys and version.key == keys[-1]:
+                raise IntegrityError(
+                    f"{self._store.uri(version.key)} was overwritten or deleted: it has several versions.",
+                    hint=self._hint,
+                )
+            if version.deleted or version.key != expected:
+                what = "a deleted" if version.deleted else "a"
+                raise IntegrityError(
+                    f"The ledger has {what} {self._store.uri(version.key)} where event {len(keys) + 1} should be.",
+                    hint=self._hint,
+                )
+            keys.append(version.key)
+        return keys
+
+    def _read(self, key: str) -> Event:
+        body = self._store.get(key)
+        event = parse(body or b"")
+        if event is None:
+            raise IntegrityError(f"{self._store.uri(key)} is not a ledger event.", hint=self._hint)
+        if self._names.ledger_key(event.seq) != key or event.ledger not in ("", title(self._names)):
+            raise IntegrityError(f"{self._store.uri(key)} holds another event: {event.seq}.", hint=self._hint)
+        return event
+
+    def _chained(self, events: Iterable[Event]) -> Iterator[Event]:
+        last: Event | None = None
+        for event in events:
+            if event.seq == 1 or last is not None:
+                expected = sha256_bytes(last.to_json()) if last else ""
+                if event.previous != expected:
+                    key = self._names.ledger_key(event.seq)
+                    raise IntegrityError(
+                        f"The ledger's chain breaks at {self._store.uri(key)}: it does not follow the event before it.",
+                        hint=self._hint,
+                    )
+            last = event
+            yield event
 
 
-def current(events: Sequence[Event]) -> Release | None:
-    """What the endpoint is meant to run; None before the first release."""
-    line = _line(events)
-    return line[-1] if line else None
+def parse(body: bytes) -> Event | None:
+    """The event that ``body`` is, to the last byte; None if it is anything else."""
+    try:
+        event = Event.model_validate_json(body)
+    except ValidationError:
+        return None
+    return event if event.to_json() == body else None
 
 
-def released(events: Sequence[Event]) -> dict[str, Release]:
-    """Every release that ever succeeded, by id."""
-    return {event.release.id: event.release for event in events if event.outcome == "succeeded"}
-
-
-def superseded(events: Sequence[Event], keep: int) -> Release | None:
-    """The release that the last event pushed out of the ``keep`` ones before the current; None if none was.
-
-    Each success brings at most one config to the front, so at most one leaves: removing this one each time is enough.
-    """
-    configs: dict[str, Release] = {}
-    for event in reversed(events):
-        if event.outcome == "succeeded":
-            configs.setdefault(event.release.config, event.release)
-    latest = list(configs.values())
-    return latest[keep + 1] if len(latest) > keep + 1 else None
-
-
-def next_id(events: Sequence[Event]) -> str:
-    return f"r{len(released(events)) + 1}"
-
-
-def rollback_target(events: Sequence[Event], wanted: str | None = None) -> Release:
-    """The release before the current one, or the named one.
-
-    Raises:
-        NotFoundError: no such release.
-        UsageError: nothing to go back to, or already there.
-    """
-    line = _line(events)
-    if not line:
-        raise UsageError("Nothing was released here yet, so there is nothing to roll back.")
-    if wanted is None:
-        if len(line) < 2:
-            raise UsageError(
-                f"{line[-1].id} is the first release: there is none before it.",
-                hint="See `mlops-kit history`; name a release with --to.",
-            )
-        return line[-2]
-    known = released(events)
-    if wanted not in known:
-        raise NotFoundError(f"There is no release {wanted!r}.", hint=f"Releases here: {', '.join(known)}.")
-    if wanted == line[-1].id:
-        raise UsageError(f"{wanted} is what runs now.")
-    return known[wanted]
+def title(names: ModelNames) -> str:
+    """What a ledger is called in its events."""
+    return f"{names.environment.environment}/{names.model}"

@@ -1,63 +1,64 @@
-"""Plan a promotion: read both environments, evaluate the gates, and say what would be done. Writes nothing."""
+"""Plan a promotion: read both environments, ask the gates, and say what would be done. Writes nothing.
+
+A plan is data. Its canonical JSON says what is intended and why that is allowed, and leaves out how far an earlier run
+got with it: so a promotion that is cut off and run again carries out the same plan, known by the same SHA-256.
+"""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
 
 from mlops_kit import registry
 from mlops_kit.aws import Cloud
-from mlops_kit.config import Model
-from mlops_kit.datasets.read import exists
-from mlops_kit.errors import IntegrityError
+from mlops_kit.config import Model, Project
+from mlops_kit.datasets import copy, pointers
+from mlops_kit.datasets.ancestry import walk
+from mlops_kit.datasets.copy import CopyPlan
+from mlops_kit.datasets.read import find_commit
+from mlops_kit.datasets.records import Commit
+from mlops_kit.errors import IntegrityError, NotFoundError
 from mlops_kit.naming import ModelNames
-from mlops_kit.network import JobNetwork, read_network
-from mlops_kit.objects import Store
+from mlops_kit.network import read_network
+from mlops_kit.objects import Store, canonical_json, sha256_bytes
 from mlops_kit.promotion import gates, ledger
-from mlops_kit.promotion.ledger import (
-    AsynchronousSpec,
-    BatchSpec,
-    Event,
-    Ledger,
-    Release,
-    ReleaseSpec,
-    ServerlessSpec,
-    ShadowSpec,
-    Verdict,
-)
-from mlops_kit.promotion.request import PromotionRequest
+from mlops_kit.promotion.copies import Copy, read_copies, written_once
+from mlops_kit.promotion.cost import Cost, cost
+from mlops_kit.promotion.events import CountedApproval, Event, Release, ReleaseSpec, Verdict
+from mlops_kit.promotion.evidence import ArtifactFound, DataFound, GatePolicy, Unread
+from mlops_kit.promotion.gather import Known, attempt, gather
+from mlops_kit.promotion.ledger import Ledger
+from mlops_kit.promotion.request import LATEST_APPROVED, PromotionRequest
+from mlops_kit.promotion.specification import release_spec
 from mlops_kit.registry import ModelVersion
 from mlops_kit.release_requests import release_name
 
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One object of the version. ``sha256`` is the digest the copy must have; ``present``: the target has the key.
-
-    ``name`` is the key below the version's own prefix, like ``baseline/statistics.json``.
-    """
-
-    name: str
-    source_key: str
-    key: str
-    sha256: str
-    size: int
-    present: bool
+FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelPlan:
     """What a promotion will do. Data to print, to compare, and to execute."""
 
     request: PromotionRequest
     version: ModelVersion
+    """What ``request.version`` became when it was looked up, once."""
     copies: tuple[Copy, ...]
+    commit: Commit | None
+    """The data it was trained on, wherever that is; None if it is not in reach."""
+    data: CopyPlan | None
+    """How the data comes along; None if it is there, or is left where it is."""
     registered: ModelVersion | None
-    """The target's own version of this artifact, if it has one already."""
+    """The target's own version of this artifact, if the target knows of one."""
     incumbent: Release | None
     spec: ReleaseSpec
     config: str
+    cost: Cost
     verdicts: tuple[Verdict, ...]
+    approvals: tuple[CountedApproval, ...]
+    """The approvals that count."""
     events: tuple[Event, ...]
     """The ledger as it was read; executing appends to exactly this."""
 
@@ -66,135 +67,186 @@ class ModelPlan:
         """The target's ledger already says that exactly this runs."""
         return self.incumbent is not None and self.incumbent.config == self.config
 
+    @property
+    def allowed(self) -> bool:
+        """No gate refuses, or somebody answers for those that do."""
+        return all(verdict.passed or verdict.overridden for verdict in self.verdicts)
 
-def plan(request: PromotionRequest, model: Model, cloud: Cloud) -> ModelPlan:
+    def to_json(self) -> bytes:
+        """Canonical: equal plans are equal bytes."""
+        return canonical_json(self._intent())
+
+    @cached_property
+    def sha256(self) -> str:
+        """What the plan is called, in the ledger and everywhere."""
+        return sha256_bytes(self.to_json())
+
+    def _intent(self) -> dict[str, Any]:
+        lineage = self.version.lineage
+        return {
+            "format": FORMAT,
+            "model": self.request.model,
+            "asked": self.request.asked,
+            "version": self.version.name,
+            "from": self.request.source.name,
+            "to": self.request.target.name,
+            "artifact_sha256": lineage.artifact_sha256,
+            "source_package": self.version.arn,
+            "lineage": lineage.to_metadata(),
+            "with_data": self.request.with_data,
+            "data": {
+                "commit": f"{lineage.dataset}@{lineage.dataset_commit}",
+                "files": self.commit.files if self.commit else None,
+                "size": self.commit.size if self.commit else None,
+            },
+            "copies": [{"name": c.name, "key": c.key, "sha256": c.sha256, "size": c.size} for c in self.copies],
+            "incumbent": self.incumbent.model_dump(mode="json") if self.incumbent else None,
+            "config": self.config,
+            "spec": self.spec.model_dump(mode="json"),
+            "monthly_usd": {"before": self.cost.before_usd, "after": self.cost.after_usd},
+            "gates": [verdict.model_dump(mode="json") for verdict in self.verdicts],
+            "overrides": [one.model_dump(mode="json") for one in self.request.overrides],
+            "approvals": [one.model_dump(mode="json") for one in self.approvals],
+        }
+
+
+def plan(request: PromotionRequest, project: Project, cloud: Cloud, now: datetime) -> ModelPlan:
     """Plan with the eyes of the target's promoter role, ``cloud``: it may read the source and nothing else there.
+
+    What cannot be read, other than the version itself and the target's own ledger and settings, makes a gate refuse.
 
     Raises:
         NotFoundError: no such version in the source, or the version in the shadow is not registered in the target.
-        IntegrityError: an object of the version is missing.
+        IntegrityError: the version does not say what it is, or the target's ledger is damaged.
+        UsageError: an override names no gate.
     """
+    model = project.model(request.model, request.target)
     source_names = request.source.names.model(request.model)
     names = request.target.names.model(request.model)
-    version = registry.read_version(cloud.sagemaker, source_names, request.version)
-    source = cloud.store("artifacts", request.source)
-    target = cloud.store("artifacts")
+    version = _version(request, cloud, source_names)
     sha256 = version.lineage.artifact_sha256
     if not sha256:
         raise IntegrityError(f"{version.arn} does not say which artifact it is: its metadata has no artifact_sha256.")
+    source, target = cloud.store("artifacts", request.source), cloud.store("artifacts")
+    events = Ledger(cloud.store("ledger"), names).events()
+    incumbent = ledger.current(events)
+    spec = _spec(model, names, target, sha256, cloud)
+    spent = cost(incumbent.spec if incumbent else None, spec, request.target.region)
+    copies = attempt("the artifact", lambda: _artifact(request, source, target, source_names, names, sha256))
+    data = attempt("the data", lambda: _data(request, version, cloud))
+    policy = GatePolicy.of(request.target, model)
+    known = Known(
+        request,
+        version,
+        events,
+        incumbent,
+        artifact=copies if isinstance(copies, Unread) else copies.found,
+        data=data if isinstance(data, Unread) else data.found,
+        data_readable=data if isinstance(data, Unread) else data.found.in_target or data.found.comes,
+        image=spec.image,
+        change_usd=spent.change_usd,
+    )
+    evidence = gather(known, policy, project, cloud, now)
+    approved = () if isinstance(evidence.approvals, Unread) else evidence.approvals.counted
+    return ModelPlan(
+        request=request,
+        version=version,
+        copies=() if isinstance(copies, Unread) else copies.copies,
+        commit=None if isinstance(data, Unread) else data.commit,
+        data=None if isinstance(data, Unread) else data.plan,
+        registered=version if request.within else registry.read_pointer(cloud.sagemaker, names, target, sha256),
+        incumbent=incumbent,
+        spec=spec,
+        config=release_name(names, spec),
+        cost=spent,
+        verdicts=gates.evaluate(evidence, policy, request.overrides),
+        approvals=tuple(CountedApproval(key=one.key, sha256=one.sha256, by=one.decision.principal) for one in approved),
+        events=events,
+    )
+
+
+def _version(request: PromotionRequest, cloud: Cloud, names: ModelNames) -> ModelVersion:
+    if isinstance(request.version, int):
+        return registry.read_version(cloud.sagemaker, names, request.version)
+    # By ARN, so that the next stage's promoter can ask as well.
+    answer = cloud.sagemaker.list_model_packages(
+        ModelPackageGroupName=names.package_group_arn,
+        ModelApprovalStatus=registry.APPROVED,
+        SortBy="CreationTime",
+        SortOrder="Descending",
+        MaxResults=1,
+    )
+    newest = [item["ModelPackageArn"] for item in answer["ModelPackageSummaryList"]]
+    if not newest:
+        raise NotFoundError(
+            f"No version of {request.model} was released in {request.source.name}, so {LATEST_APPROVED} is none.",
+            hint=f"See `mlops-kit model list {request.model} --env {request.source.name}`, and name a version.",
+        )
+    return registry.read_version(cloud.sagemaker, names, int(newest[0].rsplit("/", 1)[-1]))
+
+
+def _spec(model: Model, names: ModelNames, target: Store, sha256: str, cloud: Cloud) -> ReleaseSpec:
     wanted = model.serving.shadow
-    spec = release_spec(
+    return release_spec(
         model,
         names,
         target.uri(names.artifact_key(sha256)),
         network=read_network(target),
         shadow=registry.read_version(cloud.sagemaker, names, wanted.version) if wanted is not None else None,
     )
-    events = Ledger(cloud.store("ledger"), names).events()
-    metrics = _metrics(source, source_names.metrics_key(sha256))
-    evidence = gates.Evidence(
-        version=version,
-        metrics=metrics,
-        source_is_first=request.source.promotes_from is None,
-        data_in_target=exists(cloud.store("lake"), version.lineage.dataset, version.lineage.dataset_commit),
-        target=request.target.name,
-    )
-    within = request.source == request.target  # the first stage releases its own versions: nothing moves
-    return ModelPlan(
-        request=request,
-        version=version,
-        copies=() if within else _copies(source, target, source_names, names, sha256),
-        registered=version if within else registry.find_artifact(cloud.sagemaker, names, sha256),
-        incumbent=ledger.current(events),
-        spec=spec,
-        config=release_name(names, spec),
-        verdicts=gates.evaluate(model.gates, evidence),
-        events=events,
-    )
 
 
-def release_spec(
-    model: Model, names: ModelNames, artifact_uri: str, *, network: JobNetwork, shadow: ModelVersion | None
-) -> ReleaseSpec:
-    """How this environment serves an artifact. ``shadow``: the version that ``serving.shadow`` names."""
-    serving, kind = model.serving, model.serving.kind
-    serverless = kind == "serverless"  # SageMaker offers neither VPC nor isolation, and there are no instances
-    counts = serving.batch.instance_count if kind == "batch" else serving.autoscaling.min_instances
-    return ReleaseSpec(
-        kind=kind,
-        image=model.serving_image,
-        artifact_uri=artifact_uri,
-        environment=serving_environment(model, names.environment.region),
-        instance_type="" if serverless else serving.instance_type,
-        instance_count=0 if serverless else counts,
-        capture_percent=serving.capture_percent if serving.is_captured else 0,
-        encrypt_volume=not serverless and not serving.has_local_storage,
-        subnets=() if serverless else network.subnets,
-        security_groups=() if serverless else network.security_groups,
-        isolated=network.isolated and not serverless,
-        serverless=ServerlessSpec(**serving.serverless.model_dump()) if serverless else None,
-        asynchronous=(
-            AsynchronousSpec(concurrent_per_instance=serving.asynchronous.concurrent_per_instance)
-            if kind == "async"
-            else None
-        ),
-        batch=(
-            BatchSpec(
-                input_prefix=serving.batch.input_prefix or names.raw_prefix,
-                content_type=serving.batch.content_type,
-                max_payload_mb=serving.batch.max_payload_mb,
-            )
-            if kind == "batch"
-            else None
-        ),
-        shadow=_shadow(model, shadow) if shadow is not None else None,
-    )
+@dataclass(frozen=True, slots=True)
+class _Artifact:
+    copies: tuple[Copy, ...]
+    found: ArtifactFound
 
 
-def _shadow(model: Model, version: ModelVersion) -> ShadowSpec | None:
-    wanted = model.serving.shadow
-    if wanted is None:
-        return None
-    return ShadowSpec(
-        version=version.version,
-        image=version.image,
-        artifact_uri=version.artifact_uri,
-        percent=wanted.percent,
-        instance_type=wanted.instance_type or model.serving.instance_type,
-        instance_count=wanted.instance_count,
-    )
-
-
-def serving_environment(model: Model, region: str) -> dict[str, str]:
-    """The variables by which SageMaker's framework images find the inference code inside ``model.tar.gz``."""
-    return {
-        "SAGEMAKER_PROGRAM": model.serving.entry_point,
-        "SAGEMAKER_REGION": region,
-        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-    }
-
-
-def _metrics(source: Store, key: str) -> dict[str, float]:
-    body = source.get(key)
-    if body is None:
-        raise IntegrityError(f"{source.uri(key)} is missing: the version has no recorded metrics.")
-    return {name: float(value) for name, value in json.loads(body).items()}
-
-
-def _copies(source: Store, target: Store, source_names: ModelNames, names: ModelNames, sha256: str) -> tuple[Copy, ...]:
-    found: list[Copy] = []
-    root = source_names.artifact_prefix(sha256)
-    keys = sorted(source.keys(root), key=lambda key: key == source_names.artifact_key(sha256))  # the artifact last
-    if source_names.artifact_key(sha256) not in keys:
-        raise IntegrityError(f"{source.uri(source_names.artifact_key(sha256))} is missing.")
-    for source_key in keys:
-        name = source_key.removeprefix(root)
-        key = names.artifact_prefix(sha256) + name
-        head = source.head(source_key)
+def _artifact(
+    request: PromotionRequest,
+    source: Store,
+    target: Store,
+    source_names: ModelNames,
+    names: ModelNames,
+    sha256: str,
+) -> _Artifact:
+    """What moves, and whether the artifact is what the version says."""
+    if request.within:
+        written_once(source, source_names, sha256)
+        head = source.head(source_names.artifact_key(sha256))
         if head is None:
-            raise IntegrityError(f"{source.uri(source_key)} disappeared while it was being looked at.")
-        digest = sha256 if key == names.artifact_key(sha256) else head.sha256
-        if digest is None:
-            raise IntegrityError(f"{source.uri(source_key)} was stored without a SHA-256; it cannot be verified.")
-        found.append(Copy(name, source_key, key, digest, head.size, target.head(key) is not None))
-    return tuple(found)
+            raise IntegrityError(f"{source.uri(source_names.artifact_key(sha256))} is missing.")
+        return _Artifact((), ArtifactFound(head.sha256))
+    copies = read_copies(source, target, source_names, names, sha256)
+    return _Artifact(copies, ArtifactFound(copies[-1].stored))
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    commit: Commit | None
+    plan: CopyPlan | None
+    found: DataFound
+
+
+def _data(request: PromotionRequest, version: ModelVersion, cloud: Cloud) -> _Data:
+    """Whether the target has the commit, or how it comes along. Reads its header, which proves its digest.
+
+    It is there if its header is and the ref reaches it: a run that was cut off before it moved the ref is not over. And
+    a ref that has gone on since is never moved back.
+    """
+    dataset, commit = version.lineage.dataset, version.lineage.dataset_commit
+    lake = cloud.store("lake")
+    there = find_commit(lake, dataset, commit)
+    if request.within or not request.with_data:
+        return _Data(there, None, DataFound(in_target=there is not None))
+    if there is not None and _reaches(lake, dataset, commit):
+        return _Data(there, None, DataFound(in_target=True, comes=True))
+    planned = copy.plan(cloud.store("lake", request.source), lake, dataset, commit)
+    return _Data(planned.commit, planned, DataFound(in_target=False, comes=True))
+
+
+def _reaches(lake: Store, dataset: str, commit: str) -> bool:
+    ref = pointers.read(lake, dataset, pointers.DEFAULT_REF)
+    if ref is None:
+        return False
+    return ref.commit == commit or any(one.id == commit for one in walk(lake, dataset, ref.commit))

@@ -6,7 +6,6 @@ Whoever reads it later, a gate for example, knows that it is about exactly these
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from mlops_kit.config.dataset import Dataset
 from mlops_kit.errors import IntegrityError
 from mlops_kit.naming import DatasetKeys
 from mlops_kit.objects.digests import canonical_json, sha256_bytes
+from mlops_kit.objects.strict_json import read_json
 from mlops_kit.quality.results import Example, Report, Result
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def parse(body: bytes, dataset: str, commit: str, constraints: str) -> CheckReco
     """
     what = f"The result of the data test of commit {commit} of {dataset}"
     try:
-        data = json.loads(body)
+        data = read_json(body)
         if data["format"] != FORMAT:
             raise IntegrityError(
                 f"{what} has format {data['format']}; this version reads format {FORMAT}.", hint="Upgrade mlops-kit."

@@ -79,7 +79,7 @@ class Wire:
         """
         url = urlsplit(endpoint_url)
         if url.scheme not in ("http", "https") or not url.hostname:
-            raise ValueError(f"{endpoint_url!r} is not an endpoint")
+            raise ValueError(f"{url.scheme}://{url.hostname or ''} is not an endpoint")
         self.endpoint_url = endpoint_url
         self.attempts = attempts
         host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
@@ -245,7 +245,7 @@ class Wire:
 
     def _trouble(self, exc: Exception) -> BotoCoreError:
         """What botocore calls it."""
-        url = self.endpoint_url
+        url = f"{'https' if self._secure else 'http'}://{self._host}{self._port_suffix}"  # no password, no query
         if isinstance(exc, ssl.SSLError):
             return SSLError(endpoint_url=url, error=exc)
         if isinstance(exc, ProxyError):

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from botocore.httpsession import get_cert_path
@@ -46,7 +46,7 @@ class Route:
 
     tls: ssl.SSLContext | None
     port: int
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     connect_timeout: float = 10.0
     read_timeout: float = 70.0
 

@@ -103,6 +103,8 @@ def keys(environment: Environment) -> list[Statement]:
     regions = [environment.region, *([second] if (second := environment.storage.replicate_to) else [])]
     keys = [f"arn:{names.partition}:kms:{region}:{names.account}:key/*" for region in regions]
     aliases = [names.arn("kms", names.key_alias)]
+    if environment.signing is not None and environment.signing.key is None:
+        aliases.append(names.arn("kms", names.signing_key_alias))
     if second:
         aliases.append(f"arn:{names.partition}:kms:{second}:{names.account}:{names.replica_key_alias}")
     through = policies.through(names, "s3", "scheduler")["StringEquals"]

@@ -88,7 +88,7 @@ def test_a_model_that_does_not_load_is_rolled_back_and_the_incumbent_serves_on(e
 
 def test_a_metric_below_its_gate_is_refused_and_nothing_is_written(edited: Cli) -> None:
     model = edited.project / "environments" / "models" / "diagnosis.yaml"
-    replace(model, "{metric: accuracy, at_least: 0.93}", "{metric: accuracy, at_least: 0.9999}")
+    replace(model, "at_least: 0.93,", "at_least: 0.9999,")
     before = edited.json("history", "diagnosis", "--in", "production")
     done = edited("promote", "model", "diagnosis@2", "--to", "production", "--yes")
     assert done.code == 3
@@ -103,9 +103,17 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(cloud: Cli) -> None:
     assert plan["from"] == "staging"
     assert {gate["gate"] for gate in plan["gates"]} == {
         "stage order",
+        "no downgrade",
         "data present",
+        "data checks",
+        "lineage",
+        "digests",
+        "image",
         "metric accuracy",
         "metric recall",
+        "incumbent accuracy",
+        "approvals",
+        "budget",
     }
     shown = cloud.ok("promote", "model", "diagnosis@2", "--to", "production", "--dry-run")
     assert "plan: diagnosis@2 from staging to production" in shown.out, "the plan is what was asked for: data"

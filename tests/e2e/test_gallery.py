@@ -20,6 +20,7 @@ from mlops_kit.local import lifecycle, state
 from mlops_kit.local.lifecycle import RECORD_VARIABLE
 from mlops_kit.local.state import Layout
 from mlops_kit.local.terraform import Terraform
+from mlops_kit.naming import DatasetKeys
 from tests.cloud import ROOT, Cli, copy_project, free_port, processes_in
 from tests.e2e import calls
 from tests.e2e.reasons import LARGE_OBJECTS, METRICS, NETWORK_INTERFACES, TAGS, VERSIONS, VOLUMES
@@ -164,10 +165,17 @@ def test_the_cool_down_starts_nothing(gallery: Gallery) -> None:
 
 
 def test_an_execution_started_by_hand_looks_at_the_versions_there_are(gallery: Gallery) -> None:
-    name = gallery.project.environment("sandbox").names.model("fraud").pipeline
+    names = gallery.project.environment("sandbox").names
     (version,) = gallery.cli.json("model", "list", "fraud", "--env", "sandbox")
-    again = {"Name": "DatasetCommit", "Value": version["lineage"]["dataset_commit"]}
-    gallery.client("sandbox", "sagemaker").start_pipeline_execution(PipelineName=name, PipelineParameters=[again])
+    commit = version["lineage"]["dataset_commit"]
+    manifest = f"s3://{names.bucket('lake')}/{DatasetKeys('payments').manifest(commit)}"
+    gallery.client("sandbox", "sagemaker").start_pipeline_execution(
+        PipelineName=names.model("fraud").pipeline,
+        PipelineParameters=[
+            {"Name": "DatasetCommit", "Value": commit},
+            {"Name": "DatasetManifest", "Value": manifest},
+        ],
+    )
     until("the second execution", lambda: len(executions(gallery)) == 2 and all(map(_ended, executions(gallery))))
     assert {e["PipelineExecutionStatus"] for e in executions(gallery)} == {"Succeeded"}
     versions = [version["version"] for version in gallery.cli.json("model", "list", "fraud", "--env", "sandbox")]

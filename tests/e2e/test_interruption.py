@@ -47,7 +47,7 @@ def test_a_promotion_cut_off_after_every_step_ends_as_one_that_was_not(edited: C
     deaths: list[str] = []
     while True:
         dying = Dying(at=len(deaths) + 1)
-        planned = plan.plan(wanted, config, cloud)
+        planned = plan.plan(wanted, project, cloud, datetime.now(UTC))
         deployment = Deployment(cloud, names, config.serving.rollout, lambda: datetime.now(UTC), dying)
         try:
             event = execute(planned, deployment)

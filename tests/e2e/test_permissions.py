@@ -14,13 +14,46 @@ from tests.e2e import calls
 from tests.e2e.calls import Called, Role
 from tests.e2e.reasons import LARGE_OBJECTS, METRICS, NETWORK_INTERFACES, TAGS, VERSIONS, VOLUMES
 
-ACTING = ("promoter", "serving", "training")
+ACTING = ("approver", "promoter", "serving", "training")
 """Role kinds that act in the story. Those that only act by themselves do so in ``test_gallery.py``."""
 
 LOOK = "for looking into what happened: `status`, `alarms`, the console; the story does not need it"
 PIPELINES = "pipelines run in test_gallery.py; the story trains by hand"
 
 UNUSED: Mapping[str, Mapping[str, str]] = {
+    "approver": {
+        **dict.fromkeys(
+            (
+                "cloudwatch:DescribeAlarmHistory",
+                "cloudwatch:DescribeAlarms",
+                "cloudwatch:GetMetricData",
+                "cloudwatch:GetMetricStatistics",
+                "logs:DescribeLogStreams",
+                "logs:FilterLogEvents",
+                "logs:GetLogEvents",
+                "s3:GetBucketLocation",
+                "s3:GetObjectRetention",
+                "s3:GetObjectTagging",
+                "s3:GetObjectVersion",
+                "s3:GetObjectVersionTagging",
+                "s3:ListBucket",
+                "sagemaker:DescribeEndpoint",
+                "sagemaker:DescribeEndpointConfig",
+                "sagemaker:DescribeModel",
+                "sagemaker:DescribeModelPackageGroup",
+                "sagemaker:DescribePipeline",
+                "sagemaker:DescribePipelineExecution",
+                "sagemaker:DescribeProcessingJob",
+                "sagemaker:DescribeTrainingJob",
+                "sagemaker:DescribeTransformJob",
+                "sagemaker:ListModelPackages",
+                "sagemaker:ListPipelineExecutionSteps",
+                "sagemaker:ListPipelineExecutions",
+                "scheduler:GetSchedule",
+            ),
+            "who is to agree to a release looks at it first; the story's approver does not",
+        ),
+    },
     "promoter": {
         "cloudwatch:DescribeAlarmHistory": LOOK,
         "cloudwatch:GetMetricData": LOOK,
@@ -35,11 +68,12 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
         "s3:GetObjectVersionTagging": TAGS,
         "s3:PutObjectTagging": TAGS,
         "s3:DeleteObject": "branches and tags are deleted, and garbage is hidden before it goes; the story has none",
-        "s3:DeleteObjectVersion": "garbage, and a copy whose digest turns out wrong; the story has neither",
         "s3:ListBucketMultipartUploads": LARGE_OBJECTS,
         "s3:GetBucketLocation": "clients ask it when a bucket is in another region than they think",
         "sagemaker:DeleteEndpointConfig": "the fifth release removes the first one's config; the story has three",
         "sagemaker:DeleteModel": "the fifth release removes the first one's model; the story has three",
+        "ecr:DescribeImages": "finds an image in the account's own registry; the example's is AWS's",
+        "sagemaker:DescribeModel": LOOK,
         "sagemaker:DescribeModelPackageGroup": LOOK,
         "sagemaker:DescribePipeline": PIPELINES,
         "sagemaker:DescribePipelineExecution": PIPELINES,
@@ -57,9 +91,7 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
         "cloudwatch:PutMetricData": METRICS,
         "kms:CreateGrant": VOLUMES,
         "kms:DescribeKey": VOLUMES,
-        "logs:CreateLogStream": "a container's output goes there; the example's has none",
-        "logs:DescribeLogStreams": "a container's output goes there; the example's has none",
-        "logs:PutLogEvents": "a container's output goes there; the example's has none",
+        "logs:DescribeLogStreams": "SageMaker looks for the stream of a container that it restarts",
         "s3:GetBucketLocation": "SageMaker checks where a model's bucket is",
         "s3:GetObjectVersion": VERSIONS,
         "s3:ListBucket": "a model that is not one archive but many files is found by its prefix",

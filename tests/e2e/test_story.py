@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -63,11 +64,27 @@ def releases(cloud: Cli, environment: str) -> Sequence[tuple[str, str, str]]:
 
 
 def test_the_history_tells_the_story(cloud: Cli) -> None:
-    assert releases(cloud, "production")[:3] == [
+    assert releases(cloud, "production")[:4] == [
         ("promotion", "succeeded", "r1"),
         ("promotion", "succeeded", "r2"),
         ("rollback", "succeeded", "r1"),
+        ("promotion", "failed", "r3"),
     ]
+    events = cloud.json("history", "diagnosis", "--in", "production")
+    failed = next(event for event in events if event["outcome"] == "failed")
+    assert "acme-production-diagnosis-errors" in failed["detail"]
+    assert [approval["by"].rsplit("/", 1)[1] for approval in failed["approvals"]] == ["approver@example.com"]
+
+
+def quiet(cloud: Cli, environment: str) -> None:
+    """Wait until no request of the last minute was an error: as long as one was, a release is rolled back by it."""
+    until = time.monotonic() + 150
+    while any(
+        alarm["name"].endswith("-errors") and alarm["state"] == "ALARM"
+        for alarm in cloud.json("alarms", "--in", environment)
+    ):
+        assert time.monotonic() < until, "the errors alarm never rests"
+        time.sleep(2)
 
 
 def test_production_answers_as_the_released_model_does_row_by_row(cloud: Cli) -> None:
@@ -78,6 +95,7 @@ def test_production_answers_as_the_released_model_does_row_by_row(cloud: Cli) ->
     # Cut into small requests, linear algebra may round the last bit differently; nothing else may differ.
     assert served(cloud, "production", batch_size=7) == pytest.approx(first, rel=1e-12)
 
+    quiet(cloud, "production")
     cloud.ok("promote", "model", "diagnosis@2", "--to", "production", "--yes")
     assert served(cloud, "production") == second
     cloud.ok("rollback", "diagnosis", "--in", "production", "--yes")

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+SAMPLE = 7
+"""One injection in so many; `make test-faults` makes all of them."""
+
 
 @pytest.fixture
 def count(request: pytest.FixtureRequest) -> Callable[[str], None]:
@@ -16,6 +19,12 @@ def count(request: pytest.FixtureRequest) -> Callable[[str], None]:
         request.node.user_properties.append(("injected", line))
 
     return keep
+
+
+@pytest.fixture
+def one_in(request: pytest.FixtureRequest) -> int:
+    """How many of a sweep's injections there are for each that is made: a sample, unless all are asked for."""
+    return 1 if request.config.getoption("--every-fault") else SAMPLE
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

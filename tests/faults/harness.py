@@ -400,29 +400,30 @@ def lab(scenario: Scenario, directory: Path) -> Iterator[Lab]:
             empty(bucket)
 
 
-def sweep(scenario: Scenario, directory: Path, injections: Sequence[Injection] = SWEPT) -> str:
-    """Inject them all; how many these were, and at how many calls.
+def sweep(scenario: Scenario, directory: Path, injections: Sequence[Injection] = SWEPT, *, one_in: int = 1) -> str:
+    """Inject them all, or one in so many; how many these were, and at how many calls.
 
     Raises:
         AssertionError: something did not hold; says all of it.
     """
     with lab(scenario, directory) as at:
-        for injection in injections:
-            for step in at.steps:
-                if injection.applies(step):
-                    at.inject(step, injection)
+        pairs = [(step, one) for one in injections for step in at.steps if one.applies(step)]
+        for step, injection in pairs[::one_in]:
+            at.inject(step, injection)
         return at.report()
 
 
-def kill_at_every_call(scenario: Scenario, directory: Path, processes: Processes) -> str:
-    """Kill a process that runs it before each of its calls, and after each that has an effect.
+def kill_at_every_call(scenario: Scenario, directory: Path, processes: Processes, *, one_in: int = 1) -> str:
+    """Kill a process that runs it before each of its calls, and after each that has an effect, or one in so many times.
 
     Raises:
         AssertionError: something did not hold; says all of it.
     """
     with lab(scenario, directory) as at:
-        for step in at.steps:
-            at.kill(step, "crash-before", processes)
-            if not step.operation.startswith(_READS):
-                at.kill(step, "crash-after", processes)
+        before: list[tuple[Step, Kind]] = [(step, "crash-before") for step in at.steps]
+        after: list[tuple[Step, Kind]] = [
+            (step, "crash-after") for step in at.steps if not step.operation.startswith(_READS)
+        ]
+        for step, kind in (*before, *after)[::one_in]:
+            at.kill(step, kind, processes)
         return at.report()

@@ -13,6 +13,6 @@ from tests.faults.scenarios import COMMITS
 
 @pytest.mark.parametrize("scenario", COMMITS, ids=lambda scenario: scenario.name)
 def test_whatever_goes_wrong_with_a_call_nothing_is_lost_and_a_second_run_finishes(
-    scenario: Scenario, tmp_path: Path, count: Callable[[str], None]
+    scenario: Scenario, tmp_path: Path, count: Callable[[str], None], one_in: int
 ) -> None:
-    count(sweep(scenario, tmp_path))
+    count(sweep(scenario, tmp_path, one_in=one_in))

@@ -20,6 +20,6 @@ def processes() -> Iterator[Processes]:
 
 @pytest.mark.parametrize("scenario", ALL, ids=lambda scenario: scenario.name)
 def test_killed_anywhere_nothing_is_half_visible_and_a_second_run_finishes(
-    scenario: Scenario, tmp_path: Path, processes: Processes, count: Callable[[str], None]
+    scenario: Scenario, tmp_path: Path, processes: Processes, count: Callable[[str], None], one_in: int
 ) -> None:
-    count(kill_at_every_call(scenario, tmp_path, processes))
+    count(kill_at_every_call(scenario, tmp_path, processes, one_in=one_in))

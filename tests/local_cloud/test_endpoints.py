@@ -235,7 +235,11 @@ def test_a_canary_gets_its_share_and_an_alarm_takes_it_back(endpoints: Endpoints
     endpoint = endpoints.describe(name)
     assert endpoint["EndpointStatus"] == "Updating"
     assert endpoint["EndpointConfigName"] == old
-    assert endpoint["PendingDeploymentSummary"]["EndpointConfigName"] == new
+    pending = endpoint["PendingDeploymentSummary"]
+    assert pending["EndpointConfigName"] == new
+    (variant,) = pending["ProductionVariants"]
+    assert (variant["CurrentWeight"], variant["DesiredWeight"]) == (0.5, 1.0)
+    assert [status["Status"] for status in variant["VariantStatus"]] == ["Baking"]
     for call in (
         lambda: endpoints.update(name, new),
         lambda: endpoints.sagemaker.delete_endpoint(EndpointName=name),

@@ -3,6 +3,7 @@
 ``model`` and ``content`` hold the objects, ``pages`` cuts their listings; ``reads``, ``writes``, ``uploads`` and
 ``listings`` are S3's operations on them, ``operations`` finds which one a request asks for, ``http`` carries it,
 ``faults`` say what goes wrong, ``server`` puts it together. Signatures are not checked; an unsigned request is refused.
+Other services can stand beside it at the same port (``services``), as ``tests.aws`` has them.
 
     with LoopbackS3({"acme-dev-lake": "111111111111"}) as s3:
         s3.faults.append(Fault("503", operation="CopyObject", nth=3))

@@ -31,6 +31,8 @@ class Request:
     too_large: bool = False  # the body was larger than the server takes, and is not here
     operation: str = ""
     error: S3Error | None = None  # it could not be understood
+    service: str = "s3"
+    about: str = ""  # what a request to another service is about: a name or an ARN
 
     @property
     def account(self) -> str:
@@ -46,8 +48,10 @@ class Call:
     index: int
     operation: str
     bucket: str
-    key: str
+    key: str  # of another service than S3: the name or ARN of what the call is about
     status: int | None = None
+    service: str = field(default="s3", compare=False)
+    account: str = field(default="", compare=False)  # whose credentials signed it
 
 
 @dataclass(slots=True)

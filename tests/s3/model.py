@@ -11,6 +11,7 @@ import threading
 import time
 from bisect import insort
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -194,6 +195,18 @@ class Bucket:
             raise S3Error("NoSuchUpload", detail={"UploadId": upload_id})
         return found
 
+    def save(self) -> Mapping[str, tuple[Version, ...]]:
+        """All versions of every key, oldest first, to be given to ``restore``."""
+        with self.lock:
+            return {key: tuple(map(copy, stack)) for key, stack in self._stacks.items()}
+
+    def restore(self, saved: Mapping[str, tuple[Version, ...]]) -> None:
+        """Be as it was when that was saved; uploads that are under way are forgotten."""
+        with self.lock:
+            self._stacks = {key: [copy(version) for version in stack] for key, stack in saved.items()}
+            self._order, self._added, self._removed = sorted(self._stacks), [], False
+            self.uploads.clear()
+
     def snapshot(self) -> dict[str, str]:
         """SHA-256 of the bytes of every key that is visible."""
         with self.lock:
@@ -223,6 +236,7 @@ class Storage:
     lock: threading.RLock
     region: str = "us-east-1"
     account: str = "111111111111"
+    sessions: dict[str, str] = field(default_factory=dict)  # session token -> ARN of who acts with it
 
     def bucket(self, name: str, expected_owner: str | None) -> Bucket:
         """The bucket that a request names, if it belongs to whom the request says."""

@@ -10,6 +10,7 @@ from tests.s3.messages import Answer, Request
 from tests.s3.model import Bucket, Storage
 
 UNKNOWN = "Unknown"
+OF_STS = frozenset({"GetCallerIdentity", "AssumeRole"})
 OF_NO_BUCKET: Mapping[str, Callable[[Storage, Request], Answer]] = {
     "ListBuckets": listings.list_buckets,
     "GetCallerIdentity": sts.get_caller_identity,

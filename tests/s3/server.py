@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +20,8 @@ from tests.s3.faults import ERRORS, Fault, strike
 from tests.s3.http import Connection
 from tests.s3.messages import Answer, Call, Request, http_date, refusal
 from tests.s3.model import Bucket, Etags, Limits, Storage
-from tests.s3.operations import execute, name
+from tests.s3.operations import OF_STS, execute, name
+from tests.s3.services import OtherService
 
 
 class LoopbackS3:
@@ -42,8 +43,10 @@ class LoopbackS3:
         account: str = "111111111111",
         region: str = "us-east-1",
         record: bool = True,
+        services: Sequence[OtherService] = (),
     ) -> None:
         self.latency, self.port, self.record = latency, port, record
+        self.services = tuple(services)
         self.lock = threading.RLock()
         limits = Limits(max_single, min_part, etags)
         self.buckets = {bucket: Bucket(bucket, owner, limits, self.lock) for bucket, owner in buckets.items()}
@@ -136,8 +139,16 @@ class LoopbackS3:
         return self.buckets[bucket].snapshot_versions()
 
     def arrived(self, request: Request) -> tuple[Call, Fault | None]:
-        request.operation = name(request)
-        call = Call(self._count, request.operation, request.bucket, request.key)
+        other = next((service for service in self.services if service.claims(request)), None)
+        if other is not None:
+            request.service, request.operation = other.name, other.operation(request)
+            request.about = other.about(request)
+            call = Call(self._count, request.operation, "", request.about)
+        else:
+            request.operation = name(request)
+            request.service = "sts" if request.operation in OF_STS else "s3"
+            call = Call(self._count, request.operation, request.bucket, request.key)
+        call.service, call.account = request.service, request.account
         self._count += 1
         if self.record:
             self.calls.append(call)
@@ -174,13 +185,19 @@ class LoopbackS3:
     def _done(self, request: Request) -> Answer:
         try:
             with self.lock:
-                return execute(self.storage, request)
+                other = self._other(request)
+                return execute(self.storage, request) if other is None else other.execute(request)
         except S3Error as error:
             return refusal(error, request, f"{self._count:016X}")
+
+    def _other(self, request: Request) -> OtherService | None:
+        return next((service for service in self.services if service.name == request.service), None)
 
     def _failed(self, kind: str, request: Request) -> Answer:
         if kind not in ERRORS:
             return Answer(500)
+        if (other := self._other(request)) is not None:
+            return other.failure(kind, request)
         answer = refusal(S3Error(ERRORS[kind]), request, f"{self._count:016X}")
         if kind == "200-error":
             answer.status = 200

@@ -24,7 +24,8 @@ def form(request: Request) -> dict[str, str]:
 
 def get_caller_identity(storage: Storage, request: Request) -> Answer:
     account = request.account or storage.account
-    found = [tag("Arn", f"arn:aws:iam::{account}:root"), tag("UserId", account), tag("Account", account)]
+    arn = storage.sessions.get(request.headers.get("x-amz-security-token", ""), f"arn:aws:iam::{account}:root")
+    found = [tag("Arn", arn), tag("UserId", account), tag("Account", account)]
     return _result("GetCallerIdentity", *found)
 
 
@@ -35,13 +36,15 @@ def assume_role(storage: Storage, request: Request) -> Answer:
     if len(parts) != 6 or not parts[5].startswith("role/"):
         raise S3Error("InvalidArgument", f"{arn} is not the ARN of a role")
     account, role = parts[4], parts[5].rpartition("/")[2]
+    assumed = f"arn:aws:sts::{account}:assumed-role/{role}/{session}"
+    token = new_id()
+    storage.sessions[token] = assumed
     credentials = [
         tag("AccessKeyId", account),
         tag("SecretAccessKey", "loopback"),
-        tag("SessionToken", new_id()),
+        tag("SessionToken", token),
         tag("Expiration", iso_date(time.time() + HOUR)),
     ]
-    assumed = f"arn:aws:sts::{account}:assumed-role/{role}/{session}"
     user = [tag("AssumedRoleId", f"AROALOOPBACK:{session}"), tag("Arn", assumed)]
     return _result("AssumeRole", group("Credentials", *credentials), group("AssumedRoleUser", *user))
 

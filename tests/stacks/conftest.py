@@ -40,6 +40,7 @@ protect: true
 operators: ["arn:aws-us-gov:iam::999999999999:role/release-bot"]
 ci: {repository: example/ml-platform}
 retention: {logs_days: 100}
+signing: {}
 budget:
   monthly_usd: 1
   alert_at: [90, 50, 90]

@@ -84,6 +84,15 @@ ENVIRONMENT = st.fixed_dictionaries(
         "storage": STORAGE,
         "retention": RETENTION,
         "off_hours": st.just({"stop": "cron(0 19 ? * MON-FRI *)", "start": "cron(0 7 ? * MON-FRI *)"}),
+        "approvals": some(required=st.integers(0, 10), expire_hours=st.integers(1, 8760)),
+        "gates": some(
+            soak_hours=st.integers(0, 2160),
+            source_alarms=st.booleans(),
+            data_checks=st.sampled_from(["required", "if_configured", "off"]),
+            image_scan=st.sampled_from([None, {}, {"max_critical": 1}]),
+            budget=st.sampled_from(["block", "warn", "off"]),
+        ),
+        "signing": st.sampled_from([{}, {"key": "arn:aws:kms:us-east-1:999999999999:key/0a1b2c3d"}]),
     },
 )
 

@@ -5,9 +5,12 @@ What holds for every policy (no wildcards, narrow principals, the boundary, size
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mlops_kit.naming import PERSON_ROLES, SERVICE_ROLES, VARIANT, DatasetKeys, PersonRole
+from stacks import policies
 from tests.stacks import authorization
 from tests.stacks.conftest import Synthesized
 from tests.stacks.identity import CREATE, REPLACE, Identity, identity, key_arn
@@ -39,7 +42,7 @@ def event(stack: Stack) -> str:
 
 
 def approval(stack: Stack) -> str:
-    return bucket(stack, "ledger", "_approvals/fraud/00000001.json")
+    return bucket(stack, "ledger", f"_approvals/fraud/{SHA}/20260101T000000Z-{SHA[:12]}.json")
 
 
 def training_job(stack: Stack) -> str:
@@ -329,6 +332,45 @@ def test_the_promoter_appends_to_the_ledger_and_approves_nothing(anywhere: Stack
     assert (decision.allowed, decision.by) == (False, "storage/LeaveApprovalsAlone")
 
 
+def test_the_promoter_keeps_plans_and_only_once(anywhere: Stack) -> None:
+    promoter = person(anywhere, "promoter")
+    plan = bucket(anywhere, "ledger", anywhere.environment.names.model("fraud").plan_key(SHA))
+    assert promoter.may("s3:PutObject", plan, CREATE)
+    assert not promoter.may("s3:PutObject", plan, REPLACE)
+    readers: tuple[PersonRole, ...] = ("data-scientist", "approver", "auditor")
+    for role in readers:
+        who = person(anywhere, role)
+        assert who.may("s3:GetObject", plan), role
+        assert not who.may("s3:PutObject", plan, CREATE), role
+
+
+def test_only_the_promoter_holds_locks(anywhere: Stack) -> None:
+    names = anywhere.environment.names
+    lock = bucket(anywhere, "artifacts", names.model("fraud").lock_key)
+    promoter = person(anywhere, "promoter")
+    for keys in (CREATE, REPLACE):
+        assert promoter.may("s3:PutObject", lock, keys), "a lock is renewed"
+    for action in ("s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObjectVersion"):
+        assert promoter.may(action, lock), action
+    assert promoter.may("s3:ListBucketVersions", names.bucket_arn("artifacts"))
+    assert not promoter.may("s3:DeleteObject", lock), "a delete marker would hide whatever lock is on top by then"
+    assert not promoter.may("s3:PutObject", bucket(anywhere, "artifacts", names.network_key), CREATE)
+    for role in anywhere.all("aws_iam_role").values():
+        if role["name"] != names.role("promoter"):
+            who = identity(anywhere, role["name"])
+            for action in ("s3:PutObject", "s3:DeleteObjectVersion", "s3:DeleteObject"):
+                assert not who.may(action, lock, CREATE), (role["name"], action)
+
+
+def test_which_version_an_artifact_is_is_said_once(anywhere: Stack) -> None:
+    promoter = person(anywhere, "promoter")
+    pointer = bucket(anywhere, "artifacts", anywhere.environment.names.model("fraud").package_key(SHA))
+    assert promoter.may("s3:PutObject", pointer, CREATE)
+    assert not promoter.may("s3:PutObject", pointer, REPLACE)
+    for role in PERSON_ROLES[2:]:
+        assert not person(anywhere, role).may("s3:PutObject", pointer, CREATE), role
+
+
 def test_the_promoter_releases(secure: Stack) -> None:
     promoter, names = person(secure, "promoter"), secure.environment.names
     fraud = names.model("fraud")
@@ -403,7 +445,7 @@ def test_nobody_deletes_from_the_ledger(anywhere: Stack) -> None:
 # --- across accounts
 
 
-def test_only_the_next_stages_promoter_reads(synthesized: Synthesized) -> None:
+def test_only_the_next_stages_promoter_reads_and_its_approver_sees_versions(synthesized: Synthesized) -> None:
     """Image replication and drift alarms come in from other accounts besides; neither reads."""
     reading = {"aws_s3_bucket_policy", "aws_kms_key", "aws_sagemaker_model_package_group_policy"}
     for stack in (*synthesized.local.values(), *synthesized.gallery.values()):
@@ -416,10 +458,13 @@ def test_only_the_next_stages_promoter_reads(synthesized: Synthesized) -> None:
             and own not in str((statement.get("Principal") or {}).get("AWS", own))
         ]
         assert {kind for kind, _ in foreign} == (reading if targets else set())
-        for _, statement in foreign:
+        for kind, statement in foreign:
             (target,) = targets
+            promoter = target.names.role_arn("promoter")
+            groups = kind == "aws_sagemaker_model_package_group_policy"
+            who = [promoter, target.names.role_arn("approver")] if groups else promoter
             assert statement["Principal"] == {"AWS": target.names.account_root}
-            assert statement["Condition"]["ArnEquals"] == {"aws:PrincipalArn": target.names.role_arn("promoter")}
+            assert statement["Condition"]["ArnEquals"] == {"aws:PrincipalArn": who}
             for action in listed(statement["Action"]):
                 assert action.split(":")[1].startswith(("Get", "List", "Describe", "Decrypt")), action
 
@@ -428,11 +473,12 @@ def test_only_the_promoter_reads_its_source_and_no_more_than_it_promotes(synthes
     for stack in (*synthesized.local.values(), *synthesized.gallery.values()):
         project, environment = stack.project, stack.environment
         source = environment.promotes_from and project.environment(environment.promotes_from)
+        reading = ("promoter", "approver")
         for kind in PERSON_ROLES:
             accounts = {
                 stage.account for stage in project.stages if stage.account in str(person(stack, kind).documents)
             }
-            assert accounts <= {environment.account, *({source.account} if source and kind == "promoter" else ())}, kind
+            assert accounts <= {environment.account, *({source.account} if source and kind in reading else ())}, kind
         if not source:
             continue
         promoter, names = person(stack, "promoter"), source.names
@@ -454,6 +500,12 @@ def test_only_the_promoter_reads_its_source_and_no_more_than_it_promotes(synthes
         for written in (f"{source_lake}/datasets/x", f"{artifacts}/models/x"):
             assert not promoter.may("s3:PutObject", written, CREATE), written
         assert not promoter.may("sagemaker:UpdateModelPackage", group.package_arn(1))
+        approver = person(stack, "approver")
+        assert approver.may("sagemaker:DescribeModelPackage", group.package_arn(1)), "to know what it approves"
+        assert approver.may("sagemaker:ListModelPackages", group.package_group_arn)
+        for unread in (f"{source_lake}/datasets/x/refs/main.json", f"{artifacts}/models/x/model.tar.gz"):
+            assert not approver.may("s3:GetObject", unread), unread
+        assert not approver.may("kms:Decrypt", names.arn("kms", "key/1"), via)
 
 
 # --- every policy
@@ -520,3 +572,31 @@ def _writes(who: Identity) -> set[str]:
         for action in listed(statement["Action"])
         if not action.split(":")[1].startswith(reading)
     }
+
+
+def test_fewer_statements_allow_the_same() -> None:
+    def one(sid: str, effect: str, actions: str | list[str], resources: str | list[str], **condition: str) -> Any:
+        found = {"Sid": sid, "Effect": effect, "Action": actions, "Resource": resources}
+        return found | ({"Condition": condition} if condition else {})
+
+    def spelt_out(statements: list[Any]) -> set[tuple[str, ...]]:
+        return {
+            (s["Effect"], action, resource, str(s.get("Condition")))
+            for s in statements
+            for action in listed(s["Action"])
+            for resource in listed(s["Resource"])
+        }
+
+    statements = [
+        one("A", "Allow", ["s3:Get"], ["x", "y"]),
+        one("B", "Allow", "s3:Put", ["y", "x"]),
+        one("C", "Allow", ["s3:Get", "s3:Put"], "z"),
+        one("D", "Deny", ["s3:Get"], ["x", "y"]),
+        one("E", "Allow", ["s3:Get"], ["x", "y"], Bool="true"),
+        one("F", "Allow", ["s3:List"], ["x"]),
+    ]
+    before = str(statements)
+    merged = policies.merged(statements)
+    assert [s["Sid"] for s in merged] == ["A", "D", "E", "F"]
+    assert spelt_out(merged) == spelt_out(statements)
+    assert str(statements) == before

@@ -77,6 +77,8 @@ def test_its_role_reads_and_publishes_and_writes_nothing(sandbox: Stack) -> None
         f"{names.bucket_arn('artifacts')}/{own.drift_job_key}",
         f"{names.bucket_arn('ledger')}/fraud/*",
     ]
+    assert found["FindReleases"]["Action"] == ["s3:ListBucket", "s3:ListBucketVersions"], "an event has one version"
+    assert found["FindReleases"]["Condition"] == {"StringLike": {"s3:prefix": ["fraud/*"]}}
 
 
 def test_without_a_schedule_there_is_nothing(sandbox: Stack) -> None:

@@ -131,7 +131,7 @@ def test_an_environment_without_models_is_whole(empty: Stack) -> None:
 def test_two_models_share_what_is_the_environments_and_no_role(lab: Stack) -> None:
     names = lab.environment.names
     assert len(lab.all("aws_sagemaker_endpoint")) == 2
-    assert len(lab.all("aws_kms_key")) == 1
+    assert len(lab.all("aws_kms_key")) == 2, "one that encrypts, and one that signs"
     roles = {role["name"] for role in lab.all("aws_iam_role").values()}
     for model in ("plain", "vision"):
         assert {names.model(model).role("training"), names.model(model).role("serving")} <= roles

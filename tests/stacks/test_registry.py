@@ -75,7 +75,11 @@ def test_the_next_stage_reads_the_groups(sandbox: Stack) -> None:
     for policy in policies:
         for statement in sandbox.parse(policy["resource_policy"]):
             assert statement["Condition"] == {
-                "ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::777777777777:role/gallery-secure-promoter"}
+                "ArnEquals": {
+                    "aws:PrincipalArn": [
+                        f"arn:aws:iam::777777777777:role/gallery-secure-{kind}" for kind in ("promoter", "approver")
+                    ]
+                }
             }
             assert all(action.startswith(("sagemaker:Describe", "sagemaker:List")) for action in statement["Action"])
 

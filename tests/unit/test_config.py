@@ -64,7 +64,7 @@ def test_overrides_are_laid_over_the_model_file_key_by_key() -> None:
         ("dev.yaml", "region: us-east-1", "region: moon-1", "not an AWS region"),
         ("dev.yaml", "owner: ml-platform@example.com", "owner: nobody", "not an e-mail address"),
         ("dev.yaml", "protect: false", "protect: maybe", "valid boolean"),
-        ("dev.yaml", "protect: false", "protcet: false", "unknown key; known keys: access, account, budget"),
+        ("dev.yaml", "protect: false", "protcet: false", "unknown key; known keys: access, account, approvals"),
         (
             "dev.yaml",
             "protect: false",
@@ -93,6 +93,38 @@ def test_overrides_are_laid_over_the_model_file_key_by_key() -> None:
         ("models/diagnosis.yaml", "entry_point: train.py", "entry_point: trian.py", "there is no 'trian.py'"),
         ("models/diagnosis.yaml", "source_dir: ../../examples/diagnosis", "source_dir: ../nowhere", "no directory"),
         ("models/diagnosis.yaml", "{metric: accuracy, at_least: 0.90}", "{metric: accuracy}", "at_least or at_most"),
+        (
+            "models/diagnosis.yaml",
+            "{metric: accuracy, at_least: 0.90}",
+            "{metric: accuracy, at_least: 0.9, lower_is_better: true}",
+            "about not_worse_than_incumbent",
+        ),
+        (
+            "models/diagnosis.yaml",
+            "{metric: accuracy, at_least: 0.90}",
+            "{metric: accuracy, not_worse_than_incumbent: -0.1}",
+            "greater than or equal to 0",
+        ),
+        (
+            "models/diagnosis.yaml",
+            "dataset: biopsies ",
+            "smoke: {request: smoke.csv}\ndataset: biopsies ",
+            "smoke.request: there is no 'smoke.csv' in diagnosis/",
+        ),
+        (
+            "models/diagnosis.yaml",
+            "dataset: biopsies ",
+            "smoke: {request: ../smoke.csv}\ndataset: biopsies ",
+            "the name of a data file",
+        ),
+        ("dev.yaml", "protect: false", "approvals: {required: -1}", "greater than or equal to 0"),
+        ("dev.yaml", "protect: false", "approvals: {expire_hours: 0}", "greater than or equal to 1"),
+        ("dev.yaml", "protect: false", "gates: {overridable: [soaking]}", "'soaking' is no gate; gates are: stage"),
+        ("dev.yaml", "protect: false", "gates: {overridable: [digests]}", "'digests' cannot be overridden"),
+        ("dev.yaml", "protect: false", "gates: {overridable: [soak, soak]}", "names something twice"),
+        ("dev.yaml", "protect: false", "gates: {data_checks: maybe}", "'required', 'if_configured' or 'off'"),
+        ("dev.yaml", "protect: false", "gates: {image_scan: {max_high: -1}}", "greater than or equal to 0"),
+        ("dev.yaml", "protect: false", "gates: {sok_hours: 1}", "known keys: budget, data_checks, image_scan"),
         ("models/diagnosis.yaml", "{metric: accuracy, at_least: 0.90}", "{metric: f1, at_least: 1}", "does not define"),
         ("models/diagnosis.yaml", "min_instances: 2, max", "min_instances: 1, max", "canary rollout needs at least 2"),
         ("models/diagnosis.yaml", "max_instances: 6", "max_instances: 1", "smaller than min_instances"),
@@ -163,3 +195,35 @@ def test_the_project_is_found_from_below_and_missing_is_said(tmp_path: Path, pro
     (tmp_path / "empty" / "environments").mkdir(parents=True)
     with pytest.raises(ConfigError, match="has no environment file"):
         load_project(tmp_path / "empty")
+
+
+def test_what_an_environment_asks_of_a_release(project: Path) -> None:
+    nothing = load_project(project).environment("dev")
+    assert (nothing.approvals.required, nothing.approvals.distinct_from_requester) == (0, True)
+    assert (nothing.gates.soak_hours, nothing.gates.source_alarms, nothing.gates.image_scan) == (0, False, None)
+    assert (nothing.gates.data_checks, nothing.gates.signature, nothing.gates.budget) == ("off", "off", "off")
+    asked = "gates: {overridable: [metric, metric accuracy, soak], image_scan: {}, budget: block}"
+    edit(project, "dev.yaml", "protect: false", f"protect: false\napprovals: {{required: 2}}\n{asked}")
+    found = load_project(project).environment("dev")
+    assert found.approvals.required == 2
+    assert found.gates.overridable == ("metric", "metric accuracy", "soak")
+    assert found.gates.image_scan is not None
+    assert (found.gates.image_scan.max_critical, found.gates.image_scan.max_high) == (0, 5)
+
+
+def test_a_smoke_request_lies_beside_the_code(project: Path) -> None:
+    (project / "examples" / "diagnosis" / "smoke.csv").write_text("1,2\n")
+    smoke = "smoke: {request: smoke.csv, expect: {lines: 1, at_least: 0, at_most: 1}}"
+    edit(project, "models/diagnosis.yaml", "dataset: biopsies ", f"{smoke}\ndataset: biopsies ")
+    loaded = load_project(project)
+    found = loaded.model("diagnosis", loaded.environment("dev")).smoke
+    assert found is not None
+    assert (found.request, found.content_type, found.expect.lines) == ("smoke.csv", "text/csv", 1)
+    edit(project, "models/diagnosis.yaml", "capture_percent: 100", "kind: batch")
+    assert any("'batch' does not answer while one waits" in problem for problem in problems(project))
+
+
+def test_the_bounds_of_an_answer_are_in_order(project: Path) -> None:
+    smoke = "smoke: {request: smoke.csv, expect: {at_least: 1, at_most: 0}}"
+    edit(project, "models/diagnosis.yaml", "dataset: biopsies ", f"{smoke}\ndataset: biopsies ")
+    assert any("at_most (0) is smaller than at_least (1)" in problem for problem in problems(project))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from mlops_kit.config.dataset import Dataset
 from mlops_kit.datasets import copy, pointers
 from mlops_kit.datasets.commit import Committed, commit
 from mlops_kit.datasets.read import read_commit, read_files
@@ -15,6 +16,8 @@ from mlops_kit.datasets.transfer import REFRESH_AFTER
 from mlops_kit.errors import ConflictError, IntegrityError, NotFoundError
 from mlops_kit.naming import DatasetKeys
 from mlops_kit.objects import Store, sha256_bytes
+from mlops_kit.quality.record import read, record
+from mlops_kit.quality.results import Report
 from tests.lakes import KilledError, assert_whole, duplicates, killed, write_files, writes
 from tests.s3 import Fault, LoopbackS3
 from tests.stores import PART, SINGLE, race
@@ -231,3 +234,38 @@ def test_thirty_two_who_promote_the_same_all_succeed(
     assert [outcome for outcome in outcomes if isinstance(outcome, Exception)] == []
     assert assert_whole(s3, other_lake.bucket, "pets") == [made.commit.id]
     assert duplicates(s3, other_lake.bucket) == []
+
+
+CONSTRAINTS = Dataset.model_validate({"tables": [{"files": "*.csv"}]})
+
+
+def test_results_of_data_tests_come_along_and_the_first_one_stands(
+    s3: LoopbackS3, lake: Store, other_lake: Store, tmp_path: Path
+) -> None:
+    made = make(lake, write_files(tmp_path, FILES))
+    result = record(lake, "pets", made.commit.id, CONSTRAINTS, Report((), {"*.csv": 1}), actor="me", now=NOW)
+    assert promote(lake, other_lake, made).check_results == (result.constraints,)
+    assert read(other_lake, "pets", made.commit.id, result.constraints) == result
+
+    s3.forget()
+    assert promote(lake, other_lake, made).done
+    assert writes(s3) == []
+
+
+def test_a_result_that_came_later_is_all_that_is_left_to_bring(
+    s3: LoopbackS3, lake: Store, other_lake: Store, tmp_path: Path
+) -> None:
+    made = make(lake, write_files(tmp_path, FILES))
+    promote(lake, other_lake, made)
+    record(lake, "pets", made.commit.id, CONSTRAINTS, Report((), {}), actor="me", now=NOW)
+    s3.forget()
+    assert not promote(lake, other_lake, made).done
+    assert writes(s3) == ["PutObject"]
+
+
+def test_a_result_that_was_edited_is_refused(s3: LoopbackS3, lake: Store, other_lake: Store, tmp_path: Path) -> None:
+    made = make(lake, write_files(tmp_path, FILES))
+    lake.put_new(KEYS.check(made.commit.id, "0" * 64), b"{}")
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        promote(lake, other_lake, made)
+    assert pointers.read(other_lake, "pets", "main") is None

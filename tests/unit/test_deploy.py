@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from mlops_kit.config import Rollout
+from mlops_kit.config import Rollout, Smoke, SmokeExpect
 from mlops_kit.errors import DeploymentError
 from mlops_kit.naming import EnvironmentNames
 from mlops_kit.promotion.deploy import deploy
 from mlops_kit.promotion.execute import Deployment
 from mlops_kit.promotion.ledger import Release, ReleaseSpec, ServerlessSpec
+from mlops_kit.promotion.smoke import SmokeTest
 
 NAMES = EnvironmentNames("acme", "staging", "222222222222", "us-east-1").model("churn")
 
@@ -54,6 +56,10 @@ class Aws:
         self.looks = 0
         self.updates: list[dict[str, Any]] = []
         self.made: list[str] = []
+        self.asked: list[dict[str, Any]] = []
+        self.answer = b"0.5\n"
+        self.noted = ""
+        """What the lock says of what ran before."""
 
     def describe_endpoint(self, **_: Any) -> dict[str, Any]:
         return {
@@ -82,16 +88,31 @@ class Aws:
     def create_endpoint_config(self, **arguments: Any) -> None:
         self.made.append(f"config {arguments['EndpointConfigName']}")
 
-    def describe_alarms(self, AlarmNames: list[str], StateValue: str) -> dict[str, Any]:  # noqa: N803
-        assert (AlarmNames, StateValue) == (list(NAMES.rollback_alarms), "ALARM")
+    def describe_alarms(self, AlarmNames: list[str], **_: Any) -> dict[str, Any]:  # noqa: N803
+        assert AlarmNames == list(NAMES.rollback_alarms)
         self.looks += 1
         gone_off = self.alarm_at_look is not None and self.looks >= self.alarm_at_look
-        return {"MetricAlarms": [{"AlarmName": AlarmNames[0]}] if gone_off else []}
+        states = ["ALARM" if gone_off else "OK", "OK"]
+        found = zip(AlarmNames, states, strict=True)
+        return {"MetricAlarms": [{"AlarmName": name, "StateValue": state} for name, state in found]}
 
-    def run(self, what: Release, rollout: Rollout | None = ROLLOUT, before: Release | None = None) -> list[float]:
+    def invoke_endpoint(self, **arguments: Any) -> dict[str, Any]:
+        self.asked.append(arguments)
+        return {"Body": BytesIO(self.answer), "ContentType": "text/csv"}
+
+    def run(
+        self, what: Release, rollout: Rollout | None = ROLLOUT, before: Release | None = None, **options: Any
+    ) -> list[float]:
         pauses: list[float] = []
-        cloud: Any = SimpleNamespace(sagemaker=self, cloudwatch=self)
-        deploy(what, Deployment(cloud, NAMES, rollout, lambda: datetime.now(UTC), sleep=pauses.append), before)
+        cloud: Any = SimpleNamespace(sagemaker=self, cloudwatch=self, runtime=self)
+        held: Any = SimpleNamespace(check=lambda: None, took_over=None, holder=SimpleNamespace(ran=self.noted))
+
+        def renew(now: datetime, *, ran: str) -> None:
+            self.noted = held.holder.ran = ran
+
+        held.renew = renew
+        deployment = Deployment(cloud, NAMES, rollout, lambda: datetime.now(UTC), sleep=pauses.append, **options)
+        assert deploy(what, deployment, before, held)
         return pauses
 
 
@@ -117,10 +138,24 @@ def test_an_alarm_after_that_is_for_people() -> None:
     assert aws.running == "new"
 
 
+def test_what_ran_before_is_noted_where_the_ledger_does_not_say_so_and_somebody_may_have_to_go_back() -> None:
+    tried = Aws()
+    tried.run(release("new", **SERVERLESS))
+    assert tried.noted == "old"
+    for options in ({"before": release("before", **SERVERLESS)}, {"rollout": None}):
+        plain = Aws()
+        plain.run(release("new", **SERVERLESS), **options)
+        assert plain.noted == ""
+
+
 def test_finishing_an_interrupted_run_watches_again_and_goes_back_to_what_the_ledger_says() -> None:
     aws = Aws(running="new", alarm_at_look=2)
     with pytest.raises(DeploymentError, match="runs before again"):
         aws.run(release("new", **SERVERLESS), before=release("before", **SERVERLESS))
+    first = Aws(running="new", alarm_at_look=2)
+    first.noted = "initial"
+    with pytest.raises(DeploymentError, match="runs initial again"):
+        first.run(release("new", **SERVERLESS))
     unknown = Aws(running="new", alarm_at_look=1)
     with pytest.raises(DeploymentError, match="nobody knows what") as caught:
         unknown.run(release("new", **SERVERLESS))
@@ -143,8 +178,33 @@ def test_a_rollback_is_not_watched() -> None:
 def test_sagemaker_watches_the_others() -> None:
     aws = Aws(alarm_at_look=1)
     aws.run(release("new"))
-    assert aws.looks == 0
+    assert aws.looks == 0, "only while the endpoint is busy"
     assert "AutoRollbackConfiguration" in aws.updates[0]["DeploymentConfig"]
+
+
+SMOKE = SmokeTest(Smoke(request="smoke.csv", expect=SmokeExpect(lines=1, at_least=0, at_most=1)), b"1,2\n")
+
+
+@pytest.mark.parametrize("kind", [{}, SERVERLESS])
+def test_a_release_that_fails_its_smoke_request_is_taken_back(kind: dict[str, Any]) -> None:
+    aws = Aws()
+    aws.run(release("new", **kind), smoke=SMOKE)
+    assert aws.running == "new"
+    assert aws.asked == [
+        {"EndpointName": NAMES.endpoint, "ContentType": "text/csv", "Accept": "text/csv", "Body": b"1,2\n"}
+    ]
+    aws = Aws()
+    aws.answer = b"nan\n"
+    with pytest.raises(DeploymentError, match=r"new failed its smoke request: .* runs old again"):
+        aws.run(release("new", **kind), smoke=SMOKE)
+    assert aws.running == "old"
+    assert "AutoRollbackConfiguration" not in str(aws.updates[1]), "no alarm stands in the way back"
+
+
+def test_what_the_ledger_calls_released_is_not_asked_again() -> None:
+    aws = Aws(running="new")
+    aws.run(release("new"), before=release("new"), smoke=SMOKE)
+    assert (aws.asked, aws.updates) == ([], [])
 
 
 def test_a_batch_release_makes_no_endpoint_config() -> None:

@@ -15,6 +15,7 @@ from mlops_kit.drift.baseline import record_baseline
 from mlops_kit.errors import AccessError, IntegrityError, NotFoundError, UsageError
 from mlops_kit.jobs import drift_entry
 from mlops_kit.jobs.drift_entry import DriftTask
+from mlops_kit.objects import Version
 from mlops_kit.promotion.ledger import Event, Release, ReleaseSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +65,9 @@ class Bucket:
 
     def keys(self, prefix: str) -> list[str]:
         return sorted(key for key in self.objects if key.startswith(prefix))
+
+    def versions(self, prefix: str) -> list[Version]:
+        return [Version(key, "1", "", 0, datetime.now(UTC), True, False) for key in self.keys(prefix)]
 
     def download(self, key: str, path: Path) -> None:
         path.write_bytes(self.objects[key])

@@ -182,11 +182,16 @@ def test_gates_are_compared_by_metric_and_not_by_position() -> None:
     assert differences(gated(accuracy, recall), gated(recall, accuracy)) == {}
     assert differences(gated(recall), gated(accuracy, {**recall, "at_least": 0.7})) == {
         "gates.accuracy.at_least": (None, 0.9),
+        "gates.accuracy.lower_is_better": (None, False),
         "gates.recall.at_least": (0.8, 0.7),
     }
-    assert differences(gated(), gated(accuracy)) == {"gates.accuracy.at_least": (None, 0.9)}
+    assert differences(gated(), gated(accuracy)) == {
+        "gates.accuracy.at_least": (None, 0.9),
+        "gates.accuracy.lower_is_better": (None, False),
+    }
     assert differences(gated(accuracy), gated(accuracy, {"metric": "accuracy", "at_most": 0.99})) == {
-        "gates.accuracy#2.at_most": (None, 0.99)
+        "gates.accuracy#2.at_most": (None, 0.99),
+        "gates.accuracy#2.lower_is_better": (None, False),
     }
 
 
@@ -198,6 +203,9 @@ def test_gates_are_compared_by_metric_and_not_by_position() -> None:
         ({"ci": {"repository": "acme/ml"}}, "ci.repository"),
         ({"retention": {"ledger_lock_days": 1}}, "retention.ledger_lock_days"),
         ({"retention": {"ledger_lock_mode": "COMPLIANCE"}}, "retention.ledger_lock_mode"),
+        ({"approvals": {"required": 2}}, "approvals.required"),
+        ({"gates": {"overridable": ["soak"]}}, "gates.overridable"),
+        ({"gates": {"budget": "block"}}, "gates.budget"),
     ],
 )
 def test_what_protects_data_and_releases_is_marked_with_the_reason(change: dict[str, Any], path: str) -> None:

@@ -188,6 +188,11 @@ def test_other_services(service: str, operation: str, params: dict[str, Any], ex
     assert asked(service, operation, **params) == whole
 
 
+def test_a_budget_is_viewed_and_has_no_region() -> None:
+    found = asked("budgets", "DescribeBudget", BudgetName="monthly")
+    assert found == [("budgets:ViewBudget", f"arn:aws:budgets::{PLACE.account}:budget/monthly")]
+
+
 def test_a_role_is_assumed_under_its_conditions() -> None:
     [call] = iam_actions.calls(
         "sts", "AssumeRole", {"RoleArn": ROLE, "RoleSessionName": "me", "ExternalId": "e"}, PLACE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -34,6 +34,18 @@ def test_a_release_is_named_by_its_content() -> None:
     assert model.release("a" * 64) == model.release("a" * 12 + "b" * 52)
     assert model.release("a" * 64) != model.release("b" * 64)
     assert model.release("a" * 64) != model.initial("a" * 64)
+
+
+def test_what_is_recorded_of_a_release_has_one_place() -> None:
+    model = NAMES.model("churn")
+    assert model.ledger_key(7) == "churn/00000007.json"
+    assert model.plan_key("a" * 64) == f"churn/plans/{'a' * 64}.json"
+    assert model.lock_key == "environment/locks/churn.json"
+    assert model.package_key("a" * 64) == f"models/churn/{'a' * 64}/package.json"
+    when = datetime(2026, 1, 2, 5, 4, 5, tzinfo=timezone(timedelta(hours=2)))
+    key = model.approval_key("a" * 64, when, "b" * 64)
+    assert key == f"_approvals/churn/{'a' * 64}/20260102T030405Z-{'b' * 12}.json"
+    assert key.startswith(model.approvals_of("a" * 64))
 
 
 def test_two_jobs_of_one_second_have_two_names() -> None:

@@ -357,9 +357,9 @@ def test_long_values_are_shortened(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first", [400, 569])
 def test_the_demo_data_keeps_its_constraints(tmp_path: Path, first: int) -> None:
-    from mlops_kit.local.demo import _biopsies
+    from mlops_kit.local.demo_data import biopsies
 
-    header, rows, labels = _biopsies()
+    header, rows, labels = biopsies()
     lines = [",".join([*map(str, row), str(label)]) for row, label in zip(rows, labels, strict=True)]
     (tmp_path / "biopsies.csv").write_text("\n".join([",".join([*header, "malignant"]), *lines[:first]]) + "\n")
     found = load_project(ROOT).dataset("biopsies")

@@ -12,7 +12,7 @@ from mlops_kit.cli.run import run
 from mlops_kit.config import Model, Shadow, load_project
 from mlops_kit.network import JobNetwork
 from mlops_kit.promotion.ledger import BatchSpec, ReleaseSpec
-from mlops_kit.promotion.plan import release_spec
+from mlops_kit.promotion.specification import release_spec
 from mlops_kit.registry import Lineage, ModelVersion
 
 GALLERY = Path(__file__).resolve().parents[1] / "gallery"

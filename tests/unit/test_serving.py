@@ -184,28 +184,69 @@ def test_a_release_is_made_once_and_named_by_its_content() -> None:
     assert name == release_requests.release_name(NAMES, SPEC.model_copy())
     assert name != release_requests.release_name(NAMES, SPEC.model_copy(update={"instance_count": 3}))
     for _ in range(2):
-        serving.create_models(client, NAMES, name, SPEC)
-        serving.create_config(client, NAMES, name, SPEC)
+        serving.make(client, NAMES, name, SPEC)
     assert [call for call, _ in client.calls] == ["create_model", "create_endpoint_config"]
     config = client.calls[1][1]
     assert config["KmsKeyId"] == "alias/acme-staging"
     assert config["DataCaptureConfig"]["InitialSamplingPercentage"] == 20
 
 
-def test_somebody_creating_the_same_release_in_between_is_fine() -> None:
+@pytest.mark.parametrize("kind", ["realtime", "batch"])
+def test_somebody_creating_the_same_release_in_between_is_fine(kind: Any) -> None:
     client: Any = SageMaker(in_service("old"))
-    describe, first = client.describe_model, True
+    spec = SPEC.model_copy(update={"kind": kind, "batch": None})
+    create = client.create_model
 
-    def absent_once(ModelName: str) -> None:  # noqa: N803
-        nonlocal first
-        if first:
-            first = False
-            client.known.add(f"model {ModelName}")
-            raise error("ValidationException")
-        describe(ModelName=ModelName)
+    def beaten(**arguments: Any) -> None:
+        client.known.add(f"model {arguments['ModelName']}")
+        create(**arguments)
 
-    client.describe_model = absent_once
-    serving.create_models(client, NAMES, "config", SPEC)
+    client.create_model = beaten
+    serving.make(client, NAMES, "config", spec)
+    assert client.known == {"model config"} | ({"config config"} if kind == "realtime" else set())
+
+
+def test_a_release_that_cannot_be_made_is_not_taken_for_one_that_is_there() -> None:
+    client: Any = SageMaker(in_service("old"))
+
+    def refused(**_: Any) -> None:
+        raise error("ValidationException", "CreateModel")
+
+    client.create_model = refused
+    with pytest.raises(ClientError):
+        serving.make(client, NAMES, "config", SPEC)
+    assert client.known == set()
+
+
+def test_an_update_that_nobody_could_take_back_is_at_rest() -> None:
+    client: Any = SageMaker({"EndpointStatus": "UpdateRollbackFailed", "EndpointConfigName": "old"})
+    with pytest.raises(DeploymentError, match="it is UpdateRollbackFailed"):
+        wait(client)
+
+
+def test_what_sagemaker_says_of_a_deployment_is_read() -> None:
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    variant = {
+        "VariantName": "main",
+        "CurrentWeight": 0.1,
+        "DesiredWeight": 1.0,
+        "VariantStatus": [{"Status": "Baking"}],
+    }
+    pending = {"EndpointConfigName": "new", "StartTime": begun, "ProductionVariants": [variant]}
+    state = {"EndpointStatus": "Updating", "EndpointConfigName": "old", "PendingDeploymentSummary": pending}
+    found = serving.require_endpoint(SageMaker({**state, "EndpointArn": "arn"}), NAMES)  # type: ignore[arg-type]
+    assert (found.phase, found.share, found.begun, found.arn) == ("Baking", 0.1, begun, "arn")
+    bare = serving.require_endpoint(SageMaker(updating("old", "new")), NAMES)  # type: ignore[arg-type]
+    assert (bare.phase, bare.share, bare.begun) == ("", None, None)
+
+
+def test_whoever_is_patient_waits_for_another_deployment_to_end() -> None:
+    client: Any = SageMaker(updating("old", "other"), in_service("other"))
+    seen: list[str] = []
+    request = release_requests.update(NAMES, "new", SPEC, None)
+    before = serving.start_update(client, NAMES, "new", request, on_busy=lambda state: seen.append(state.pending))
+    assert (seen, before.config) == (["other"], "other")
+    assert [call for call, _ in client.calls] == ["update_endpoint"]
 
 
 def test_deleting_a_release_that_is_gone_already_is_fine() -> None:
@@ -223,7 +264,7 @@ def test_deleting_a_release_that_is_gone_already_is_fine() -> None:
             raise error(self.code)
 
     gone: Any = Gone("ValidationException")
-    serving.delete_release(gone, NAMES, "config", SPEC)
+    assert not serving.delete_release(gone, NAMES, "config", SPEC)
     assert gone.asked == ["config", "config"]
     denied: Any = Gone("AccessDeniedException")
     with pytest.raises(ClientError):

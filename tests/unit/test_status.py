@@ -55,7 +55,7 @@ class Aws:
             sagemaker=self,
             scheduler=self,
             cloudwatch=self,
-            store=lambda kind: SimpleNamespace(keys=lambda prefix: []),
+            store=lambda kind: SimpleNamespace(versions=lambda prefix: []),
         )
         return status.read(cloud, PROJECT.model(model, SANDBOX))
 

@@ -24,6 +24,7 @@ from mlops_kit.local.compute import rollout
 from mlops_kit.local.compute.backlog import Backlog
 from mlops_kit.local.compute.containers import NotHealthyError
 from mlops_kit.local.compute.fleet import Fleet, FleetSpec, VariantState
+from mlops_kit.local.compute.pending import Pending, variants
 from mlops_kit.local.compute.runtime import Runtime
 from mlops_kit.local.compute.storage import Place
 
@@ -33,14 +34,6 @@ POLL_SECONDS = 0.1
 
 AlarmWatch = Callable[[Sequence[str], datetime], list[str]]
 """(names, since) -> those that are, or since then were, in ALARM."""
-
-
-@dataclass
-class _Pending:
-    fleet: Fleet
-    started: datetime
-    share: float = 0.0
-    credit: float = 0.0
 
 
 class InProgressError(Exception):
@@ -69,7 +62,7 @@ class Endpoint:
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     modified: datetime = field(default_factory=lambda: datetime.now(UTC))
     fleet: Fleet | None = None
-    pending: _Pending | None = None
+    pending: Pending | None = None
     config: str = ""
     backlog: Backlog | None = None
     """The queue of an asynchronous endpoint, from its first request on."""
@@ -102,7 +95,7 @@ class Endpoint:
             plan = rollout.plan(deployment_config, sum(v.instances for v in fleet.variants))
             self.status, self.failure_reason, self.modified = "Updating", None, datetime.now(UTC)
             self.deployment_config = deployment_config
-            self.pending = _Pending(fleet, self.modified)
+            self.pending = Pending(fleet, self.modified)
         self._background(self._update, plan)
 
     def _retain(self, fleet: Fleet, retained: Retained) -> None:
@@ -238,12 +231,12 @@ class Endpoint:
             self.status, self.failure_reason, self.modified = "InService", reason, datetime.now(UTC)
         log.info("endpoint %s: runs %s%s", self.name, self.config, f", rolled back: {reason}" if reason else "")
 
-    def _shift(self, plan: rollout.Plan, pending: _Pending) -> str | None:
+    def _shift(self, plan: rollout.Plan, pending: Pending) -> str | None:
         """Move the traffic; the reason if it has to move back."""
         begun = time.monotonic()
         for step in plan.steps:
             with self._lock:
-                pending.share = step.share
+                pending.enter("Baking" if step.bake_seconds else "ActivatingTraffic", step.share)
             if firing := self._bake(self.runtime.scaled(step.bake_seconds), plan.alarms, pending.started):
                 names = ", ".join(f'"{name}"' for name in firing)
                 return f"Endpoint update was rolled back: the alarm {names} went into ALARM during the deployment."
@@ -273,7 +266,7 @@ class Endpoint:
                 "LastModifiedTime": self.modified,
             }
             if self.fleet is not None:
-                found |= _variants(self.fleet)
+                found |= variants(self.fleet)
                 if self.fleet.spec.asynchronous is not None:
                     found["AsyncInferenceConfig"] = self.fleet.spec.asynchronous
                 if self.fleet.capture is not None:
@@ -283,16 +276,5 @@ class Endpoint:
             if self.deployment_config:
                 found["LastDeploymentConfig"] = self.deployment_config
             if self.pending is not None:
-                found["PendingDeploymentSummary"] = {
-                    "EndpointConfigName": self.pending.fleet.spec.config,
-                    **_variants(self.pending.fleet),
-                    "StartTime": self.pending.started,
-                }
+                found["PendingDeploymentSummary"] = self.pending.describe()
         return found
-
-
-def _variants(fleet: Fleet) -> dict[str, Any]:
-    found = {"ProductionVariants": [variant.describe() for variant in fleet.variants]}
-    if fleet.shadow is not None:
-        found["ShadowProductionVariants"] = [fleet.shadow.describe()]
-    return found

@@ -8,7 +8,6 @@ whatever MaxConcurrentTransforms says.
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
 import uuid
@@ -20,6 +19,7 @@ from mlops_kit.local.compute import sources, storage
 from mlops_kit.local.compute.containers import Container, ContainerGoneError, NotHealthyError, Site, VariantSpec
 from mlops_kit.local.compute.jobs import JobFailedError, JobRun
 from mlops_kit.local.compute.storage import Uri
+from mlops_kit.objects.unpacking import gunzip_bytes
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ LOG_GROUP = "/aws/sagemaker/TransformJobs"
 DEFAULT_PAYLOAD_MB = 6
 DEFAULT_TIMEOUT = 600
 DEFAULT_RETRIES = 3
+MOST_BYTES = 512 * 1024 * 1024
+"""What one compressed object of the input may unpack to."""
 
 
 class RefusedError(Exception):
@@ -121,8 +123,8 @@ class TransformRun(JobRun):
         try:
             body = storage.read(uri, self.place)
             if given.get("CompressionType") == "Gzip":
-                body = gzip.decompress(body)
-        except (storage.MissingDataError, OSError, EOFError) as exc:
+                body = gunzip_bytes(body, MOST_BYTES)
+        except (storage.MissingDataError, ValueError) as exc:
             raise RefusedError(f"ClientError: {exc}") from exc
         line = self.request["TransformOutput"].get("AssembleWith") == "Line"
         answers = []

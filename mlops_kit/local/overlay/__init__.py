@@ -49,6 +49,7 @@ s3_named_configuration              intelligent tiering, inventory, metrics, ana
 budgets, autoscaling                operations that Terraform's provider calls after creating
 cost_explorer                       anomaly monitors and subscriptions, cost allocation tags
 ec2, iam_roles, kms, sqs            what moto forgets: rule descriptions, flow log options, replica keys, queue policies
+kms_signing                         digests are signed as they are, wrong signatures refused, other accounts too
 unsupported, replies                an operation that is missing is an error at once, not a minute of retries
 ==================================  ====================================================================================
 """
@@ -68,6 +69,7 @@ from mlops_kit.local.overlay import (
     iam,
     iam_roles,
     kms,
+    kms_signing,
     metrics,
     s3_configuration,
     s3_copy,
@@ -135,6 +137,7 @@ def install() -> None:
         ec2,
         iam_roles,
         kms,
+        kms_signing,
         sqs,
         event_buses,
         event_delivery,

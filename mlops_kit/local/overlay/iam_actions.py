@@ -239,8 +239,17 @@ def _ssm(operation: str, params: Params, place: Place) -> list[Call] | None:
     ] or None
 
 
+def _budgets(operation: str, params: Params, place: Place) -> list[Call] | None:
+    """Budgets has three actions for all it can do; a budget has no region."""
+    if operation in ("DescribeBudget", "DescribeNotificationsForBudget", "DescribeSubscribersForNotification"):
+        name = params.get("BudgetName")
+        return _one("budgets", "ViewBudget", f"arn:{place.partition}:budgets::{place.account}:budget/{name}")
+    return None
+
+
 _TABLES: dict[str, Callable[[str, Params, Place], list[Call] | None]] = {
     "application-autoscaling": _autoscaling,
+    "budgets": _budgets,
     "cloudwatch": _cloudwatch,
     "ecr": _ecr,
     "events": _events,
