@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 from pathlib import Path
 
@@ -134,6 +135,36 @@ def test_credentials_of_the_wrong_account_end_with_code_6(cloud: Cli) -> None:
 
     right = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "222222222222"}
     assert outside("status", "--in", "staging", env=right).code == 0, "the right account needs no --local"
+
+
+def test_who_is_in_a_role_acts_in_it_and_only_approvers_approve(cloud: Cli) -> None:
+    def acting_as(role: str) -> dict[str, str]:
+        lines = cloud.ok("local", "env", "production", "--role", role, "--session", "me@example.com").out.splitlines()
+        return dict(shlex.split(line)[1].split("=", 1) for line in lines)
+
+    anybody = Cli(cloud.project, local=False)
+    approve = ("approve", "diagnosis@2", "--to", "production", "--reason", "seen")
+    refused = anybody(*approve, env=acting_as("auditor"))
+    assert refused.code == 6, refused.err
+    assert "auditor" in refused.err
+    by_the_promoter = cloud(*approve)
+    assert by_the_promoter.code == 6, by_the_promoter.err
+    assert "Only approvers may: act as " in by_the_promoter.err
+    assert anybody(*approve, env=acting_as("approver")).code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--session", "me"], "there is none"),
+        (["--role", "approver", "--session", "a b"], "cannot be the name of a role session"),
+        (["--role", "king"], "'king' is not one of"),
+    ],
+)
+def test_a_role_or_session_that_cannot_be(cloud: Cli, options: list[str], expected: str) -> None:
+    done = cloud("local", "env", "production", *options)
+    assert (done.code, done.out) == (2, "")
+    assert expected in done.err
 
 
 def test_a_port_in_use_is_said_before_anything_is_started(tmp_path: Path) -> None:
