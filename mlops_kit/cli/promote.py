@@ -9,6 +9,7 @@ from mlops_kit.cli.session import Session, now, tell
 from mlops_kit.datasets import copy, refs
 from mlops_kit.datasets.transfer import AT_ONCE
 from mlops_kit.promotion import gates, plan, request, smoke
+from mlops_kit.promotion.begun import settle
 from mlops_kit.promotion.execute import Begun, Deployment, execute
 
 
@@ -63,12 +64,13 @@ def model(
     else:
         # Of a dry run the plan is the result, not the narration.
         promotion_plan.show(planned, click.echo if dry_run else tell)
-    gates.require(planned.verdicts, f"{planned.version.name} to {to}")
     if dry_run:
+        gates.require(planned.verdicts, f"{planned.version.name} to {to}")
         return
+    names = wanted.target.names.model(wanted.model)
+    planned = settle(planned, cloud, names, tell)
     session.confirm(wanted.target, f"Release {planned.version.name} in {to}", yes)
     config = session.project.model(wanted.model, wanted.target)
-    names = wanted.target.names.model(wanted.model)
     test = smoke.read(config, session.project.source_dir(config))
     with progress.shown() as shown:
         done = execute(

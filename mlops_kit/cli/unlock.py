@@ -6,7 +6,7 @@ import click
 
 from mlops_kit.cli import options, render
 from mlops_kit.cli.session import Session, tell
-from mlops_kit.promotion import lock
+from mlops_kit.promotion.unlock import unlock
 
 
 @click.command()
@@ -19,7 +19,7 @@ def command(session: Session, model: str, environment: str, id_: str, as_json: b
     """Release the lock of MODEL that somebody left behind. A holder that is still at work stops at its next step."""
     stage = session.environment(environment)
     session.project.model(model, stage)
-    held = lock.unlock(session.cloud(stage).store("artifacts"), stage.names.model(model), id_)
+    held = unlock(session.cloud(stage).store("artifacts"), stage.names.model(model), id_)
     tell(f"it was held by {held}")
     if as_json:
         render.as_json({"model": model, "environment": environment, "released": held})

@@ -22,7 +22,8 @@ from mlops_kit.config import Rollout
 from mlops_kit.errors import ConflictError, DeploymentError, GateError
 from mlops_kit.naming import ModelNames
 from mlops_kit.progress import SILENT, Progress
-from mlops_kit.promotion import approvals, data, gates, ledger, lock
+from mlops_kit.promotion import approvals, data, ledger, lock
+from mlops_kit.promotion.begun import settle
 from mlops_kit.promotion.count import count
 from mlops_kit.promotion.deploy import deploy
 from mlops_kit.promotion.gates.approvals import GATE as APPROVALS
@@ -87,16 +88,17 @@ def execute(plan: ModelPlan, deployment: Deployment) -> Event | Begun:
         ConflictError: somebody else holds the lock, is deploying, or recorded something first.
         DeploymentError: the endpoint kept its old release, or has it again; the failure is recorded.
     """
-    gates.require(plan.verdicts, f"{plan.version.name} to {plan.request.target.name}")
+    plan = settle(plan, deployment.cloud, deployment.names, deployment.tell)
     guard(plan, deployment.cloud, deployment.names)
     book = Ledger(deployment.cloud.store("ledger"), deployment.names)
-    with deployment.hold(what(plan)) as held:
+    with deployment.hold(plan.what) as held:
         _require_newest(book, plan.events, deployment.names)
         if not plan.released:  # or all that is left to do was planned before, under another id
             book.keep_plan(plan.to_json())
         moved = data.bring(plan, deployment)
         _copy(plan, deployment)
-        _require_approvals(plan, deployment)
+        if not held.holder.plan:  # what was begun is registered, and may serve
+            _require_approvals(plan, deployment)
         held.check()
         version = _register(plan, deployment)
         event = Event(
@@ -116,7 +118,7 @@ def execute(plan: ModelPlan, deployment: Deployment) -> Event | Begun:
         )
         rollout = _Rollout(deployment, book, held)
         if not rollout.deploy(event, plan.events):
-            held.park(event.release.config, deployment.now())
+            held.park(event.release.config, plan.sha256, deployment.now())
             return Begun(event.release)
         return rollout.finish(event, plan.events, version)
 
@@ -137,11 +139,6 @@ def roll_back(
     rollout = _Rollout(deployment, book, held, then)
     rollout.deploy(event, events)
     return rollout.finish(event, events, None)
-
-
-def what(plan: ModelPlan) -> str:
-    """What the lock says is being done. Whoever does the same may go on where somebody else was cut off."""
-    return f"promote {plan.version.name} from {plan.request.source.name} as {plan.config}"
 
 
 @dataclass(frozen=True, slots=True)

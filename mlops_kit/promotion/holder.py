@@ -27,8 +27,8 @@ _PIDS = 1 << 31
 class Holder:
     """What the lock says. Times are the holder's own, for people to read.
 
-    ``started``, ``took_over`` and ``ran`` are of what is being done, and stay the same when a run that was cut off is
-    gone on with.
+    ``started``, ``took_over``, ``ran`` and ``plan`` are of what is being done, and stay the same when a run that was
+    cut off is gone on with.
     """
 
     id: str
@@ -43,11 +43,13 @@ class Holder:
     """The endpoint config to go back to, where no release in the ledger says so: what the environment began with."""
     took_over: str = ""
     """Whose lock it was, where somebody took it over who does something else."""
+    plan: str = ""
+    """SHA-256 of the plan that was begun without waiting: what its gates said counts until it is finished."""
 
     def to_json(self) -> bytes:
         content = asdict(self)
         place = content.pop("place")
-        for name in ("parked", "ran", "took_over"):
+        for name in ("parked", "ran", "took_over", "plan"):
             if not content[name]:
                 del content[name]
         return canonical_json(content | place)
@@ -69,7 +71,7 @@ class Holder:
         """What the lock says once it is taken over from ``other``."""
         if other.what != self.what:
             return replace(self, took_over=str(other))
-        return replace(self, started=other.started, ran=other.ran, took_over=other.took_over)
+        return replace(self, started=other.started, ran=other.ran, took_over=other.took_over, plan=other.plan)
 
     def __str__(self) -> str:
         return f"{self.holder} on {self.place.host} (process {self.place.pid}), since {self.started}: {self.what}"

@@ -24,7 +24,7 @@ from email.utils import parsedate_to_datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops_kit.errors import ConflictError, DeploymentError, IntegrityError, MlopsKitError, NotFoundError
+from mlops_kit.errors import ConflictError, DeploymentError, IntegrityError, MlopsKitError
 from mlops_kit.naming import ModelNames
 from mlops_kit.objects import Store
 from mlops_kit.promotion.holder import Holder, is_left_behind, refused, unlock_hint, written
@@ -58,8 +58,8 @@ class Held:
         if self._lost is not None:
             raise self._lost
 
-    def renew(self, now: datetime, *, parked: str = "", ran: str = "") -> None:
-        """Write the lock once more, with the time, and with what is new: ``parked``, or what ``ran`` before.
+    def renew(self, now: datetime, *, parked: str = "", plan: str = "", ran: str = "") -> None:
+        """Write the lock once more, with the time, and with what is new.
 
         Raises:
             ConflictError: somebody took it away.
@@ -70,7 +70,13 @@ class Held:
                 self._lost = self._gone()
                 raise self._lost
             held = self.holder
-            renewed = replace(held, renewed=written(now), parked=parked or held.parked, ran=ran or held.ran)
+            renewed = replace(
+                held,
+                renewed=written(now),
+                parked=parked or held.parked,
+                plan=plan or held.plan,
+                ran=ran or held.ran,
+            )
             try:
                 self.store.replace(self.names.lock_key, renewed.to_json(), etag)
             except ConflictError as exc:
@@ -78,13 +84,15 @@ class Held:
                 raise self._lost from exc
             self.holder = renewed
 
-    def park(self, config: str, now: datetime) -> None:
+    def park(self, config: str, plan: str, now: datetime) -> None:
         """Leave the lock in place when the block ends, for whoever runs the same command next, wherever that is.
+
+        ``config``: of the endpoint, that is on its way; ``plan``: SHA-256 of the plan that was begun.
 
         Raises:
             ConflictError: somebody took it away.
         """
-        self.renew(now, parked=config)
+        self.renew(now, parked=config, plan=plan)
 
     def _seen(self) -> str | None:
         found = self.store.get_with_etag(self.names.lock_key)
@@ -113,8 +121,9 @@ def hold(
 ) -> Iterator[Held]:
     """Hold the model's lock for as long as the block runs. ``force`` takes it over from whoever has it.
 
-    It stays if the block ends with an error while only the lock says what ran before, as it does if the process is
-    killed: the same command goes on from there. A failed deployment is no such error, but an end.
+    It stays if the block ends with an error while only the lock says what ran before, or that this was begun without
+    waiting, as it does if the process is killed: the same command goes on from there. A failed deployment is no such
+    error, but an end.
 
     Raises:
         ConflictError: somebody else holds it.
@@ -135,10 +144,18 @@ def hold(
     finally:
         stop.set()
         thread.join()
-        if held.holder.ran and not over and held._lost is None:
-            tell(f"the lock of {names.model} stays: the same command goes on, and knows what to go back to")
+        if not over and held._lost is None and (held.holder.ran or held.holder.plan):
+            _stay(held, now(), tell)
         elif not held.holder.parked:
             _end(held, tell)
+
+
+def _stay(held: Held, now: datetime, tell: Callable[[str], None]) -> None:
+    """What was parked is parked again: whoever finishes it next may sit elsewhere."""
+    if held.took_over is not None and held.took_over.parked and held.holder.plan:
+        with suppress(*_TROUBLE):
+            held.park(held.took_over.parked, held.holder.plan, now)
+    tell(f"the lock of {held.names.model} stays: the same command goes on from here")
 
 
 def _end(held: Held, tell: Callable[[str], None]) -> None:
@@ -239,25 +256,6 @@ def show(store: Store, names: ModelNames) -> Holder | None:
     found = Holder.parse(body)
     if found is None:
         raise _damaged(store, names.lock_key)
-    return found
-
-
-def unlock(store: Store, names: ModelNames, id_: str) -> Holder:
-    """Release somebody's lock; whoever asks has to know its id. Returns whose it was.
-
-    Raises:
-        NotFoundError: nobody holds it.
-        ConflictError: it has another id.
-    """
-    found = show(store, names)
-    where = f"{names.model} in {names.environment.environment}"
-    if found is None:
-        raise NotFoundError(f"Nobody holds the lock of {where}.")
-    if found.id != id_:
-        raise ConflictError(
-            f"The lock of {where} has another id: it is held by {found}.", hint=unlock_hint(names, found.id)
-        )
-    release(store, names, id_)
     return found
 
 

@@ -68,6 +68,11 @@ class ModelPlan:
         return self.incumbent is not None and self.incumbent.config == self.config
 
     @property
+    def what(self) -> str:
+        """What the lock says is being done. Whoever does the same may go on where somebody else was cut off."""
+        return f"promote {self.version.name} from {self.request.source.name} as {self.config}"
+
+    @property
     def allowed(self) -> bool:
         """No gate refuses, or somebody answers for those that do."""
         return all(verdict.passed or verdict.overridden for verdict in self.verdicts)

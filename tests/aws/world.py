@@ -13,7 +13,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -35,6 +34,7 @@ from tests import commits
 from tests.aws.budgets import Budget
 from tests.aws.project import DATASET, IMAGE, MODEL, write
 from tests.aws.server import LoopbackAws
+from tests.cloud import Done
 from tests.s3.checksums import compute
 from tests.s3.content import Content
 from tests.s3.model import Version, new_id
@@ -42,19 +42,6 @@ from tests.s3.model import Version, new_id
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HUB = "999999999999"
 ALICE = f"arn:aws:sts::{HUB}:assumed-role/people/alice@example.com"
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 class World:

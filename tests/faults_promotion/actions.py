@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.aws.project import DATASET, MODEL
-from tests.aws.world import Done, World
+from tests.aws.world import World
+from tests.cloud import Done
 
 Run = Callable[..., Done]
 FILES = {"a.csv": b"left,x\n0,1\n", "b.csv": b"left,x\n1,2\n"}

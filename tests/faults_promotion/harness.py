@@ -18,7 +18,8 @@ from typing import Any
 
 from tests.aws.endpoints import Endpoint
 from tests.aws.runtime import one_number_a_line
-from tests.aws.world import Done, World
+from tests.aws.world import World
+from tests.cloud import Done
 from tests.faults_promotion.actions import Action
 from tests.faults_promotion.injections import Injection, Target, every, is_write, targets
 from tests.faults_promotion.state import State, differences, state_of

@@ -22,6 +22,7 @@ from mlops_kit.errors import ConflictError, DeploymentError, IntegrityError, Mlo
 from mlops_kit.promotion import lock
 from mlops_kit.promotion.lock import Held
 from mlops_kit.promotion.place import Place
+from mlops_kit.promotion.unlock import unlock
 from tests.ledgers import ALICE, NAMES, NOW, World, ended_process, world
 from tests.s3 import Fault
 from tests.stores import IMPATIENT, race
@@ -287,7 +288,7 @@ def test_what_is_no_lock_is_not_taken_over(body: bytes | dict[str, Any], here: W
     with pytest.raises(IntegrityError, match="is not a lock"):
         acquire(here, force=True)
     with pytest.raises(IntegrityError, match="is not a lock"):
-        lock.unlock(here.artifacts, NAMES, "1")
+        unlock(here.artifacts, NAMES, "1")
 
 
 # --- unlock
@@ -297,15 +298,15 @@ def test_unlock_wants_the_id(here: World) -> None:
     held = acquire(here)
     held.renew(NOW)
     with pytest.raises(ConflictError, match="has another id") as caught:
-        lock.unlock(here.artifacts, NAMES, "0" * 16)
+        unlock(here.artifacts, NAMES, "0" * 16)
     assert ALICE in caught.value.message
     held.check()
-    assert lock.unlock(here.artifacts, NAMES, held.holder.id) == held.holder
+    assert unlock(here.artifacts, NAMES, held.holder.id) == held.holder
     assert versions(here) == 0
     with pytest.raises(ConflictError, match="was taken away"):
         held.check()
     with pytest.raises(NotFoundError, match="Nobody holds the lock of churn in dev"):
-        lock.unlock(here.artifacts, NAMES, held.holder.id)
+        unlock(here.artifacts, NAMES, held.holder.id)
 
 
 def test_a_lock_renewed_while_it_is_released_is_released_all_the_same(here: World) -> None:
@@ -314,7 +315,7 @@ def test_a_lock_renewed_while_it_is_released_is_released_all_the_same(here: Worl
     here.s3.faults.append(
         Fault("before", operation="DeleteObject", callback=lambda: here.locks.put(NAMES.lock_key, body))
     )
-    lock.unlock(here.artifacts, NAMES, held.holder.id)
+    unlock(here.artifacts, NAMES, held.holder.id)
     assert versions(here) == 0
 
 
@@ -415,7 +416,7 @@ def test_killed_at_any_request_the_next_run_goes_on(kind: Any, nth: int, here: W
 
 def test_a_parked_lock_stays_and_only_the_same_command_takes_it_over_from_anywhere(here: World) -> None:
     with lock.hold(here.artifacts, NAMES, what=WHAT, holder=ALICE, now=now, tell=quiet) as held:
-        held.park("churn-config", NOW)
+        held.park("churn-config", "a" * 64, NOW)
     left = lock.show(here.artifacts, NAMES)
     assert left is not None
     assert (left.id, left.parked) == (held.holder.id, "churn-config")
@@ -467,7 +468,7 @@ def test_a_lock_that_alone_knows_what_ran_before_stays_until_that_is_over(
 
 def test_taking_over_with_a_lost_answer_knows_whose_it_was(here: World) -> None:
     with lock.hold(here.artifacts, NAMES, what=WHAT, holder=ALICE, now=now, tell=quiet) as held:
-        held.park("churn-config", NOW)
+        held.park("churn-config", "a" * 64, NOW)
     here.s3.faults.append(Fault("lost", operation="PutObject", nth=2))
     taken = acquire(here)
     assert taken.took_over is not None
@@ -480,7 +481,7 @@ def test_a_lock_that_could_not_be_parked_is_released(here: World) -> None:
         pytest.raises(ClientError),
         lock.hold(here.artifacts, NAMES, what=WHAT, holder=ALICE, now=now, tell=quiet) as held,
     ):
-        held.park("churn-config", NOW)
+        held.park("churn-config", "a" * 64, NOW)
     assert lock.show(here.artifacts, NAMES) is None
 
 

@@ -23,7 +23,8 @@ from mlops_kit.wire.connection import Connection
 from mlops_kit.wire.route import Route
 from tests.aws import Fault
 from tests.aws.project import MODEL
-from tests.aws.world import Done, World
+from tests.aws.world import World
+from tests.cloud import Done
 from tests.s3 import sts
 
 SECRET_KEY = "canary/secret+key/of/the/caller0000000001"

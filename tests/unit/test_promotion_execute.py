@@ -16,7 +16,8 @@ from mlops_kit import registry
 from mlops_kit.errors import AccessError, ConflictError, DeploymentError, GateError, NotFoundError
 from mlops_kit.objects import sha256_bytes
 from mlops_kit.promotion import approvals, lock
-from mlops_kit.promotion.execute import _register, execute, what
+from mlops_kit.promotion.execute import _register, execute
+from mlops_kit.promotion.holder import Holder
 from mlops_kit.promotion.ledger import Override
 from mlops_kit.promotion.place import Place
 from tests.aws import Fault
@@ -228,7 +229,7 @@ def test_a_lock_that_somebody_holds_refuses_others_and_nothing_is_written(here: 
 def test_what_a_killed_run_left_behind_is_no_takeover_to_record(here: Releases) -> None:
     artifacts, planned = here.world.cloud("staging").store("artifacts"), here.plan(1)
     gone = ended_process()
-    lock.acquire(artifacts, here.names, what=what(planned), holder=ALICE, now=here.world.clock, place=gone)
+    lock.acquire(artifacts, here.names, what=planned.what, holder=ALICE, now=here.world.clock, place=gone)
     assert here.promote(1).took_over == ""
     assert here.lock is None
 
@@ -475,6 +476,45 @@ def test_whoever_may_finishes_it_from_wherever(tmp_path: Path) -> None:
         here.world.person = ALICE.replace("alice", "bob")
         here.world._clouds.clear()
         assert here.promote(1).actor.endswith("bob@example.com")
+
+
+def test_what_was_begun_is_finished_though_a_gate_refuses_by_now(tmp_path: Path) -> None:
+    with releases(tmp_path, looks=1) as here:
+        here.begin(1)
+        begun = Holder.parse(here.lock or b"")
+        assert begun is not None
+        assert here.world.cli("reject", "churn@1", "--to", "staging", "--reason", "too late").code == 0
+        refused = here.plan(1)
+        assert not refused.allowed
+        event = here.promote(1)
+        assert (event.outcome, event.plan) == ("succeeded", begun.plan)
+        assert all(verdict.passed for verdict in event.gates)
+        assert "a gate refuses by now, but this was begun when all let it pass: finishing it" in here.told
+        assert here.lock is None
+
+
+def test_what_was_begun_is_finished_though_a_run_that_finished_it_was_cut_off(tmp_path: Path) -> None:
+    with releases(tmp_path, looks=5) as here:
+        here.begin(1)
+        assert here.world.cli("reject", "churn@1", "--to", "staging", "--reason", "too late").code == 0
+        with pytest.raises(KeyboardInterrupt):
+            here.promote(1, sleep=_interrupt)
+        parked = Holder.parse(here.lock or b"")
+        assert parked is not None
+        assert parked.parked == here.endpoint.pending, "somebody else may finish it"
+        assert here.promote(1).outcome == "succeeded"
+
+
+def _interrupt(seconds: float) -> None:
+    raise KeyboardInterrupt
+
+
+def test_another_version_s_gates_are_its_own(tmp_path: Path) -> None:
+    with releases(tmp_path, looks=1) as here:
+        here.begin(1)
+        assert here.world.cli("reject", "churn@2", "--to", "staging", "--reason", "no").code == 0
+        with pytest.raises(GateError, match="rejected by"):
+            here.promote(2)
 
 
 def test_what_failed_while_nobody_waited_is_recorded_and_not_begun_again(tmp_path: Path) -> None:
