@@ -34,7 +34,7 @@ from statistics import median
 
 from benchmarks import generated_data
 from benchmarks.process import Taken, run
-from benchmarks.report import Bound, Row, record, row
+from benchmarks.report import Bound, Row, limit, record, row
 from benchmarks.s3_process import serving
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -116,7 +116,7 @@ def small(rounds: int, data: Path) -> list[Row]:
     return [
         _wall("10,000 files of 10 KB: commit / dvc add + push", ours["commit"], theirs["commit"], "at least", 5),
         _wall("10,000 files of 10 KB: checkout / dvc pull", ours["checkout"], theirs["checkout"], "at least", 5),
-        _bound("10,000 files of 10 KB: commit of nothing new", _median(ours["nothing"], _WALL), 1.0, "s"),
+        limit("10,000 files of 10 KB: commit of nothing new", _median(ours["nothing"], _WALL), 1.0, "s"),
     ]
 
 
@@ -136,7 +136,7 @@ def large(rounds: int, data: Path) -> list[Row]:
     return [
         _wall("20 files of 50 MB: commit / s5cmd cp", ours["up"], theirs["up"], "at most", 1.5),
         _wall("20 files of 50 MB: checkout / s5cmd cp", ours["down"], theirs["down"], "at most", 1.5),
-        _bound("20 files of 50 MB: memory", max(taken.memory for taken in ours["up"] + ours["down"]), 200, "MiB"),
+        limit("20 files of 50 MB: memory", max(taken.memory for taken in ours["up"] + ours["down"]), 200, "MiB"),
     ]
 
 
@@ -161,7 +161,7 @@ def copy(rounds: int, data: Path) -> list[Row]:
                     theirs.append(their)
     per_object = [taken.cpu / 10_000 * 1000 for taken in ours]
     return [
-        _bound("10,000 objects, bucket to bucket: CPU an object", median(per_object), 0.3, "ms"),
+        limit("10,000 objects, bucket to bucket: CPU an object", median(per_object), 0.3, "ms"),
         row(
             "10,000 objects, bucket to bucket: CPU / s5cmd cp",
             ours=_median(ours, _CPU),
@@ -192,8 +192,8 @@ def million(rounds: int, data: Path) -> list[Row]:
             taken["one-file commit"].append(at.kit("dataset", "commit", DATASET, one, "--add", "-m", "one more"))
     rows = []
     for what, runs in taken.items():
-        rows.append(_bound(f"1,000,000 entries: {what}", _median(runs, _WALL), 10, "s"))
-        rows.append(_bound(f"1,000,000 entries: {what}, memory", max(one.memory for one in runs), 1024, "MiB"))
+        rows.append(limit(f"1,000,000 entries: {what}", _median(runs, _WALL), 10, "s"))
+        rows.append(limit(f"1,000,000 entries: {what}, memory", max(one.memory for one in runs), 1024, "MiB"))
     return rows
 
 
@@ -207,11 +207,6 @@ def _median(taken: list[Taken], what: Callable[[Taken], float]) -> float:
 
 def _wall(name: str, ours: list[Taken], theirs: list[Taken], bound: Bound, goal: float) -> Row:
     return row(name, ours=_median(ours, _WALL), other=_median(theirs, _WALL), unit="s", bound=bound, goal=goal)
-
-
-def _bound(name: str, ours: float, bound: float, unit: str) -> Row:
-    """Against a number, not against a peer."""
-    return row(name, ours=ours, other=bound, unit=unit, bound="at most", goal=1.0)
 
 
 def _same(one: Path, other: Path) -> None:

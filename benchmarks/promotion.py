@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.process import run
-from benchmarks.report import Row, record, row
+from benchmarks.report import limit, record
 from mlops_kit.promotion import lock
 from tests.aws.project import DATASET, MODEL
 from tests.aws.world import World
@@ -75,11 +75,6 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _bound(name: str, ours: float, bound: float, unit: str) -> Row:
-    """Against a number, not against a peer."""
-    return row(name, ours=ours, other=bound, unit=unit, bound="at most", goal=1.0)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure promotions.")
     parser.add_argument("--rounds", type=int, default=7, help="how often a dry run is measured (default 7)")
@@ -94,9 +89,9 @@ def main() -> None:
         strict = dry_run(scene.world, 3, rounds)
     record(
         [
-            _bound("promote model --dry-run, whole process", plain, DRY_RUN_SECONDS, "s"),
-            _bound("promote model --dry-run, whole process, more gates", strict, DRY_RUN_SECONDS, "s"),
-            _bound("rollback: calls to AWS before UpdateEndpoint", calls, ROLLBACK_CALLS, "calls"),
+            limit("promote model --dry-run, whole process", plain, DRY_RUN_SECONDS, "s"),
+            limit("promote model --dry-run, whole process, more gates", strict, DRY_RUN_SECONDS, "s"),
+            limit("rollback: calls to AWS before UpdateEndpoint", calls, ROLLBACK_CALLS, "calls"),
         ]
     )
 

@@ -36,6 +36,11 @@ def row(name: str, *, ours: float, other: float, unit: str, bound: Bound, goal: 
     }
 
 
+def limit(name: str, ours: float, bound: float, unit: str) -> Row:
+    """Against a number, not against a peer."""
+    return row(name, ours=ours, other=bound, unit=unit, bound="at most", goal=1.0)
+
+
 def record(rows: Sequence[Row], path: Path = RESULTS) -> None:
     """Put the rows into the results, in place of older ones with the same names, and print them."""
     known: dict[str, Row] = {}

@@ -1,7 +1,7 @@
 """Roll a release onto an endpoint: make its model and config, update, wait, and verify what runs afterwards.
 
 Terraform owns the endpoint; this module only ever changes which config it runs. SageMaker reports an update that it
-rolled back as a healthy endpoint, so success is only what :func:`wait` has verified: the endpoint runs the config asked
+rolled back as a healthy endpoint, so success is only what :func:`verify` has seen: the endpoint runs the config asked
 for.
 """
 
@@ -241,14 +241,13 @@ def wait(
     config: str,
     *,
     sleep: Callable[[float], None],
-    on_state: Callable[[EndpointState], None] = lambda state: None,
 ) -> None:
     """Wait until the endpoint is at rest, then verify that it runs ``config``.
 
     Raises:
         DeploymentError: it does not; the message carries SageMaker's reason.
     """
-    verify(names, rest(sagemaker, names, sleep=sleep, on_state=on_state), config)
+    verify(names, rest(sagemaker, names, sleep=sleep), config)
 
 
 def verify(names: ModelNames, state: EndpointState, config: str) -> None:

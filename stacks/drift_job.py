@@ -13,7 +13,7 @@ from stacks.automation import DeadLetters
 from stacks.bindings import Construct, IamRole, IamRolePolicy, S3Object
 from stacks.data_lake import DataLake
 from stacks.network import Network
-from stacks.policies import Statement, allow
+from stacks.policies import allow
 from stacks.schedules import EXECUTION_ID, Schedules, call
 from stacks.terraform_settings import cost_tags, model_tags
 from stacks.training import find_objects, interfaces
@@ -101,7 +101,8 @@ class DriftJob(Construct):
                 ),
                 *find_objects("Traffic", capture, [own.capture_prefix]),
                 *find_objects("Baseline", artifacts, [f"models/{model.name}/", own.drift_job_key]),
-                *_find_releases(ledger, own.ledger_prefix),
+                # An event that has more than one version was tampered with.
+                *find_objects("Releases", ledger, [own.ledger_prefix], versions=True),
                 *policies.use_key(names, key_arn),
                 *policies.pull_images(names, [image]),
                 policies.write_logs([names.processing_log_group], names),
@@ -110,19 +111,6 @@ class DriftJob(Construct):
             ),
         )
         return role
-
-
-def _find_releases(ledger_arn: str, prefix: str) -> list[Statement]:
-    """List the events of one model with their versions: an event that has more than one was tampered with."""
-    return [
-        allow("LocateReleases", ["s3:GetBucketLocation"], ledger_arn),
-        allow(
-            "FindReleases",
-            ["s3:ListBucket", "s3:ListBucketVersions"],
-            ledger_arn,
-            conditions={"StringLike": {"s3:prefix": [f"{prefix}*"]}},
-        ),
-    ]
 
 
 def _job(environment: Environment, model: Model, role_arn: str, key_arn: str, network: Network) -> dict[str, Any]:

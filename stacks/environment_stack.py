@@ -132,8 +132,10 @@ class EnvironmentStack(TerraformStack):
     def _signing_key(self) -> str | None:
         """ARN of the key that versions are signed with here; None where they are not."""
         project, environment = self._project, self._environment
-        if environment.signing is None or environment.signing.key is not None:
-            return environment.signing.key if environment.signing else None
+        if environment.signing is None:
+            return None
+        if environment.signing.key is not None:
+            return environment.signing.key
         later = [stage for stage in project.stages if environment in project.signers(stage) and stage != environment]
         return SigningKey(self, "signing", environment=environment, verifiers=later).arn
 

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 
 from mlops_kit.config import Environment, Model
 from mlops_kit.naming import PersonRole
-from stacks import permissions, policies
+from stacks import permissions, policies, release_permissions
 from stacks.bindings import Construct, IamRole, IamRolePolicy
 from stacks.network import Network
 from stacks.policies import Statement, allow
@@ -59,9 +59,9 @@ class People(Construct):
         super().__init__(scope, id_)
         access = environment.access
         documents = _documents(environment, models, source, key_arn, network)
-        documents["promoter"]["signing"] = permissions.signing(signing_key, signers)
-        documents["promoter"]["gates"] = permissions.ask_for_gates(environment, source)
-        self._observers = [policies.promoter_of(reader) for reader in readers if permissions.observes(reader)]
+        documents["promoter"]["signing"] = release_permissions.signing(signing_key, signers)
+        documents["promoter"]["gates"] = release_permissions.ask_for_gates(environment, source)
+        self._observers = [policies.promoter_of(reader) for reader in readers if release_permissions.observes(reader)]
         trusted: dict[PersonRole, Sequence[str]] = {
             "promoter": environment.operators,
             "data-scientist": access.data_scientists,
@@ -118,19 +118,19 @@ def _documents(
             "storage": [
                 *permissions.read_data(names),
                 *permissions.write_data(names, promotes=True),
-                *permissions.hold_locks(names),
-                permissions.record_releases(names),
-                permissions.leave_approvals_alone(names),
+                *release_permissions.hold_locks(names),
+                release_permissions.record_releases(names),
+                release_permissions.leave_approvals_alone(names),
                 *policies.use_key(names, key_arn),
             ],
             "sagemaker": [
                 *look,
                 *permissions.train(names, models, network),
                 *permissions.register(names, approves=True),
-                *permissions.release(names, models, key_arn),
+                *release_permissions.release(names, models, key_arn),
                 permissions.publish(releases=True),
             ],
-            "source": permissions.read_source(source.names) if source else [],
+            "source": release_permissions.read_source(source.names) if source else [],
         },
         "data-scientist": {
             "storage": [*permissions.read_data(names), decrypt],
@@ -141,12 +141,12 @@ def _documents(
             "approve": [
                 *permissions.read_models(names),
                 *permissions.read_ledger(names),
-                permissions.record_approvals(names),
+                release_permissions.record_approvals(names),
                 *look,
                 decrypt,
-                permissions.encrypt_records(names, key_arn),
+                release_permissions.encrypt_records(names, key_arn),
             ],
-            "source": permissions.see_source_versions(source.names) if source else [],
+            "source": release_permissions.see_source_versions(source.names) if source else [],
         },
         "auditor": {"audit": [*permissions.read_ledger(names), *look, decrypt]},
     }

@@ -77,13 +77,13 @@ def interfaces(names: EnvironmentNames, network: Network) -> list[Statement]:
     return policies.use_interfaces(names, network.subnet_ids, network.security_group_ids)
 
 
-def find_objects(sid: str, bucket_arn: str, prefixes: Sequence[str]) -> list[Statement]:
-    """List what is below these prefixes of a bucket, and nothing else of it."""
+def find_objects(sid: str, bucket_arn: str, prefixes: Sequence[str], *, versions: bool = False) -> list[Statement]:
+    """List what is below these prefixes of a bucket, and nothing else of it; with ``versions``, the older ones too."""
     return [
         allow(f"Locate{sid}", ["s3:GetBucketLocation"], bucket_arn),
         allow(
             f"Find{sid}",
-            ["s3:ListBucket"],
+            ["s3:ListBucket", *(["s3:ListBucketVersions"] if versions else [])],
             bucket_arn,
             conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
         ),

@@ -49,9 +49,13 @@ class CopyPlan:
         return self.arrivals.size
 
     @property
+    def pointed(self) -> bool:
+        """The target's ref is at this commit."""
+        return self.target_ref is not None and self.target_ref.commit == self.commit.id
+
+    @property
     def done(self) -> bool:
-        at_it = self.target_ref is not None and self.target_ref.commit == self.commit.id
-        return self.present and at_it and not self.check_results
+        return self.present and self.pointed and not self.check_results
 
 
 def plan(source: Store, target: Store, dataset: str, commit: str, ref: str = pointers.DEFAULT_REF) -> CopyPlan:
@@ -107,7 +111,7 @@ def execute(
         )
         publish(target, header, plan.files, now)
     check_results.bring(source, target, header.dataset, header.id, plan.check_results)
-    if plan.target_ref is None or plan.target_ref.commit != header.id:
+    if not plan.pointed:
         pointers.move(target, header.dataset, plan.ref, header.id, plan.target_ref, actor, now)
 
 

@@ -19,9 +19,10 @@ from mlops_kit.config import Environment, Model, Project
 from mlops_kit.errors import IntegrityError, NotFoundError
 from mlops_kit.lineage import data
 from mlops_kit.lineage.graph import Drawing, Graph, Node, facts
+from mlops_kit.lineage.nodes import code_node, image_node, release_node, version_node
 from mlops_kit.lineage.refusals import refusal
 from mlops_kit.naming import ModelNames
-from mlops_kit.objects import Store
+from mlops_kit.objects import Store, codes
 from mlops_kit.promotion.events import Event, Release
 from mlops_kit.promotion.ledger import Ledger
 from mlops_kit.promotion.releases import current
@@ -111,24 +112,6 @@ def _serving(drawing: Drawing, reader: Reader, model: Model, events: tuple[Event
     return endpoint
 
 
-def release_node(names: ModelNames, release: Release, event: Event) -> Node:
-    return Node(
-        f"{names.endpoint}/{release.id}",
-        "release",
-        f"{release.id} (version {release.version}) at {event.time} by {event.actor.rsplit('/', 1)[-1]}",
-        facts(
-            config=release.config,
-            event=event.seq,
-            time=event.time,
-            by=event.actor,
-            action=event.action,
-            source=event.source,
-            artifact_sha256=release.artifact_sha256,
-            artifact=release.spec.artifact_uri,
-        ),
-    )
-
-
 def _from_release(release: Release) -> Lineage:
     return Lineage(
         dataset=release.dataset,
@@ -151,22 +134,6 @@ def _answering(reader: Reader, model: Model, names: ModelNames) -> tuple[str, st
     state = serving.read_endpoint(reader.sagemaker, names)
     arn = names.environment.arn("sagemaker", f"endpoint/{names.endpoint}")
     return (arn, state.status, state.config) if state else (arn, "absent", "")
-
-
-def version_node(environment: str, version: ModelVersion, note: str = "") -> Node:
-    return Node(
-        version.arn,
-        "version",
-        f"{version.name} in {environment} ({version.status})",
-        facts(
-            environment=environment,
-            artifact=version.artifact_uri,
-            artifact_sha256=version.lineage.artifact_sha256,
-            metrics=version.metrics_uri,
-            registered=version.created.isoformat(timespec="seconds"),
-        ),
-        note,
-    )
 
 
 def _version(
@@ -247,7 +214,7 @@ def _origin(
         trainer = _trainer(reader.project, names.model, lineage.training_job, oldest)
         made = drawing.add(_job(reader, lineage.training_job, trainer), below=node, relation="trained by")
     if lineage.code_commit:
-        drawing.add(_code(lineage.code_commit), below=made, relation="ran")
+        drawing.add(code_node(lineage.code_commit), below=made, relation="ran")
     if lineage.source_sha256:
         uri = f"s3://{trainer.names.bucket('artifacts')}/{names.training_source_key(lineage.source_sha256)}"
         known = facts(sha256=lineage.source_sha256, uri=uri)
@@ -256,22 +223,9 @@ def _origin(
             Node(f"sha256:{lineage.source_sha256}", "source", f"archive {short}", known), below=made, relation="ran"
         )
     if image or lineage.image_digest:
-        drawing.add(_image(image, lineage.image_digest), below=node, relation="served by")
+        drawing.add(image_node(image, lineage.image_digest), below=node, relation="served by")
     if lineage.dataset_commit:
         data.draw(drawing, reader.lake, lineage.dataset, lineage.dataset_commit, below=made, files=reader.files)
-
-
-def _code(code_commit: str) -> Node:
-    commit = code_commit.removesuffix("-dirty")
-    note = "with changes that were not committed: the archive has them" if commit != code_commit else ""
-    return Node(f"git:{code_commit}", "code", f"commit {commit[:12]}", facts(commit=commit), note)
-
-
-def _image(image: str, digest: str) -> Node:
-    label = image.partition("@")[0] or "image"
-    if not digest:
-        return Node(f"image:{image}", "image", label, facts(image=image), "a tag: what it meant then is not on record")
-    return Node(digest, "image", f"{label}@{digest[:19]}", facts(image=image, digest=digest))
 
 
 def _trainer(project: Project, model: str, job: str, otherwise: Environment) -> Environment:
@@ -304,7 +258,7 @@ def _described(reader: Reader, job: str) -> dict[str, Any] | None:
     try:
         return dict(reader.sagemaker.describe_training_job(TrainingJobName=job))
     except ClientError as exc:
-        if exc.response.get("Error", {}).get("Code") in {"ValidationException", "ResourceNotFound"}:
+        if codes.of(exc) in {"ValidationException", "ResourceNotFound"}:
             return None
         raise
 

@@ -40,8 +40,12 @@ def draw(drawing: Drawing, lake: Store, dataset: str, commit: str, *, below: Nod
         drawing.add(file, below=node, relation="holds")
 
 
+def commit_id(dataset: str, commit: str) -> str:
+    return f"data:{dataset}@{commit}"
+
+
 def commit_node(lake: Store, dataset: str, commit: str, header: Commit | None) -> Node:
-    id_, label = f"data:{dataset}@{commit}", f"{dataset}@{commit[:12]}"
+    id_, label = commit_id(dataset, commit), f"{dataset}@{commit[:12]}"
     known = facts(dataset=dataset, commit=commit, bucket=lake.bucket)
     if header is None:
         return Node(id_, "data", label, known, f"not in {lake.bucket}")
@@ -57,8 +61,7 @@ def commit_node(lake: Store, dataset: str, commit: str, header: Commit | None) -
 
 
 def _checks(lake: Store, dataset: str, commit: str) -> list[Node]:
-    keys, found = DatasetKeys(dataset), []
-    prefix = f"{keys.checks_prefix}{commit}/"
+    prefix, found = DatasetKeys(dataset).checks(commit), []
     for key in lake.keys(prefix):
         constraints = key.removeprefix(prefix).removesuffix(".json")
         id_ = f"check:{commit}/{constraints}"

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from mlops_kit import registry
 from mlops_kit.datasets.read import find_commit
-from mlops_kit.lineage.backward import Reader, release_node, version_node
-from mlops_kit.lineage.data import commit_node
+from mlops_kit.lineage.backward import Reader
+from mlops_kit.lineage.data import commit_id, commit_node
 from mlops_kit.lineage.graph import Drawing, Graph, Node
+from mlops_kit.lineage.nodes import release_node, version_node
 from mlops_kit.promotion.data_in_use import with_ledger
 from mlops_kit.promotion.events import Event
 from mlops_kit.promotion.ledger import Ledger
@@ -34,7 +35,7 @@ def of_data(reader: Reader, dataset: str, commit: str) -> Graph:
 def _versions(drawing: Drawing, reader: Reader, model: str, root: Node) -> dict[int, Node]:
     found = {}
     for version in registry.list_versions(reader.sagemaker, reader.names(model)):
-        if _id(version.lineage.dataset, version.lineage.dataset_commit) == root.id:
+        if commit_id(version.lineage.dataset, version.lineage.dataset_commit) == root.id:
             node = version_node(reader.environment.name, version)
             found[version.version] = drawing.add(node, below=root, relation="trained")
     return found
@@ -46,7 +47,7 @@ def _releases(drawing: Drawing, reader: Reader, model: str, root: Node, versions
     running = current(events)
     for event in _first_successes(events):
         release = event.release
-        if _id(release.dataset, release.dataset_commit) != root.id:
+        if commit_id(release.dataset, release.dataset_commit) != root.id:
             continue
         node = release_node(names, release, event)
         if running is not None and running.id == release.id:
@@ -61,7 +62,3 @@ def _first_successes(events: Iterable[Event]) -> list[Event]:
         if event.outcome == "succeeded":
             found.setdefault(event.release.id, event)
     return list(found.values())
-
-
-def _id(dataset: str, commit: str) -> str:
-    return f"data:{dataset}@{commit}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
-_CODES = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
+from mlops_kit.objects import codes
+
+_CODES = codes.REFUSED | {"AccessDeniedException", "Forbidden"}
 
 
 def refusal(exc: ClientError) -> str:
@@ -13,7 +15,7 @@ def refusal(exc: ClientError) -> str:
     Raises:
         ClientError: it is something else: expired credentials and throttling say nothing about permissions.
     """
-    code = str(exc.response.get("Error", {}).get("Code", ""))
+    code = codes.of(exc)
     if code not in _CODES:
         raise exc
     return code

@@ -22,10 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
-from botocore.config import Config
-from botocore.exceptions import ClientError
 
-from mlops_kit import aws
 from mlops_kit.config import Environment, Project
 from mlops_kit.errors import MlopsKitError, NotFoundError, ServiceError, UsageError
 from mlops_kit.local import state
@@ -166,6 +163,11 @@ def role_environment(environment: Environment, role: PersonRole, session: str, u
         UsageError: no role session can have this name.
         NotFoundError: the role is not there.
     """
+    from botocore.config import Config  # heavy, and no other command here talks to AWS
+    from botocore.exceptions import ClientError
+
+    from mlops_kit import aws
+
     if not re.fullmatch(r"[\w+=,.@-]{2,64}", session, re.ASCII):
         raise UsageError(
             f"{session!r} cannot be the name of a role session.", hint="STS takes 2 to 64 of A-Z a-z 0-9 and =,.@-_+."

@@ -23,8 +23,9 @@ from mlops_kit.config import Approvals
 from mlops_kit.errors import IntegrityError, UsageError
 from mlops_kit.naming import ModelNames
 from mlops_kit.objects import Store, canonical_json, each, sha256_bytes
+from mlops_kit.promotion.ledger import verify_hint
+from mlops_kit.promotion.request import stated
 
-MAX_REASON = 500
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far the clocks of two people may be apart: a decision from later than that is from no honest clock."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -107,8 +108,7 @@ def decide(
     Raises:
         UsageError: there is no reason, or it is more than a line of text.
     """
-    if not reason.strip() or len(reason) > MAX_REASON or not reason.isprintable():
-        raise UsageError(f"A --reason is a line of text of at most {MAX_REASON} characters.")
+    said = stated(reason)
     time = now.astimezone(UTC).replace(microsecond=0)
     return Decision(
         kind=kind,
@@ -118,7 +118,7 @@ def decide(
         target=names.environment.environment,
         by=by,
         principal=principal(by),
-        reason=reason.strip(),
+        reason=said,
         time=time,
         expires=time + timedelta(hours=policy.expire_hours) if kind == "approve" else None,
     )
@@ -134,7 +134,7 @@ def record(store: Store, names: ModelNames, decision: Decision) -> Recorded:
     sha256 = sha256_bytes(body)
     key = names.approval_key(decision.artifact_sha256, decision.time, sha256)
     if not store.put_new(key, body, "application/json") and store.get(key) != body:
-        raise IntegrityError(f"{store.uri(key)} is not the decision that its name says.", hint=_hint(names))
+        raise IntegrityError(f"{store.uri(key)} is not the decision that its name says.", hint=verify_hint(names))
     return Recorded(key, sha256, decision)
 
 
@@ -148,14 +148,14 @@ def read(store: Store, names: ModelNames, artifact_sha256: str) -> tuple[Recorde
     keys = [version.key for version in versions]
     for version in versions:
         if version.deleted or keys.count(version.key) > 1:
-            raise IntegrityError(f"{store.uri(version.key)} was overwritten or deleted.", hint=_hint(names))
+            raise IntegrityError(f"{store.uri(version.key)} was overwritten or deleted.", hint=verify_hint(names))
     return tuple(each(lambda key: _read(store, names, key), keys, at_once=16))
 
 
 def _read(store: Store, names: ModelNames, key: str) -> Recorded:
     found = parse(names, key, store.get(key) or b"")
     if found is None:
-        raise IntegrityError(f"{store.uri(key)} is not the decision that its name says.", hint=_hint(names))
+        raise IntegrityError(f"{store.uri(key)} is not the decision that its name says.", hint=verify_hint(names))
     return found
 
 
@@ -226,10 +226,3 @@ def _discounted(said: Decision, policy: Approvals, requester: str, now: datetime
     if policy.distinct_from_requester and person(said.principal) == person(principal(requester)):
         return f"{person(said.principal)} is who asks for it"
     return None
-
-
-def _hint(names: ModelNames) -> str:
-    return (
-        f"Run `mlops-kit ledger verify {names.model} --in {names.environment.environment}`: it names what was tampered "
-        "with, and how to get back what was recorded."
-    )

@@ -25,10 +25,6 @@ class Copy:
     present: bool
     stored: str | None = None
 
-    @property
-    def is_artifact(self) -> bool:
-        return self.name == "model.tar.gz"
-
 
 def written_once(artifacts: Store, names: ModelNames, sha256: str) -> list[str]:
     """The keys of a version's objects, none of which was ever overwritten: the kit writes each of them once.

@@ -134,5 +134,5 @@ def _go_back(release: Release, deployment: Deployment, before: str, held: Held, 
 
 def _gone_off(deployment: Deployment) -> list[str]:
     """The rollback alarms that are in ALARM just now."""
-    states = read_alarms(deployment.cloud.cloudwatch, deployment.names)
+    states = read_alarms(deployment.cloud.cloudwatch, deployment.names.rollback_alarms)
     return [name for name, state in states.items() if state == "ALARM"]

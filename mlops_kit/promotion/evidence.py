@@ -41,7 +41,9 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class DataFound:
-    """``in_target``: the commit is there, and the target's ref reaches it. ``comes``: the promotion brings it."""
+    """``in_target``: the commit is there and, where data is to come along, the target's ref reaches it. ``comes``: the
+    promotion brings it.
+    """
 
     in_target: bool
     comes: bool = False

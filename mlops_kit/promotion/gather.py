@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -40,6 +40,7 @@ from mlops_kit.promotion.evidence import (
 from mlops_kit.promotion.images import is_here, read_image, read_scan
 from mlops_kit.promotion.ledger import Ledger
 from mlops_kit.promotion.request import PromotionRequest
+from mlops_kit.promotion.watch import read_alarms
 from mlops_kit.quality import record
 from mlops_kit.registry import ModelVersion
 from mlops_kit.signing import SignatureCheck, trusted, verify_signature
@@ -160,11 +161,7 @@ class _Gathering:
     def _alarms(self) -> AlarmsFound:
         model = self.project.model(self.known.request.model, self.source)
         wanted = [self.source_names.alarm(kind) for kind in model.alarm_kinds]
-        answer = self.observed.cloudwatch.describe_alarms(
-            AlarmNames=wanted, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
-        )
-        found: list[Any] = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
-        states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in found}
+        states = read_alarms(self.observed.cloudwatch, wanted)
         return AlarmsFound(
             in_alarm=tuple(name for name in wanted if states.get(name) == "ALARM"),
             quiet=tuple(name for name in wanted if states.get(name, "ALARM") != "ALARM"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -65,9 +66,8 @@ def read_image(ecr: Any, address: str, account: str, region: str) -> ImageFound:
     except ClientError as exc:
         if exc.response["Error"]["Code"] not in _ABSENT:
             raise
-        return ImageFound(address, owner, repository, digest, pinned=bool(digest), present=False)
-    digest = answer["imageDetails"][0]["imageDigest"]
-    return ImageFound(address, owner, repository, digest, pinned=found.pinned, present=True)
+        return replace(found, present=False)
+    return replace(found, digest=answer["imageDetails"][0]["imageDigest"], present=True)
 
 
 def read_scan(ecr: Any, image: ImageFound) -> ScanFound:

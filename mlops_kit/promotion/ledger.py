@@ -143,10 +143,7 @@ class Ledger:
 
     @property
     def _hint(self) -> str:
-        return (
-            f"Run `mlops-kit ledger verify {self._names.model} --in {self._names.environment.environment}`: it names "
-            "what was tampered with, and how to get back what was recorded."
-        )
+        return verify_hint(self._names)
 
     def _keys(self) -> list[str]:
         """The events' keys in order. Asking for versions costs what asking for keys does, and shows what was hidden."""
@@ -205,3 +202,11 @@ def parse(body: bytes) -> Event | None:
 def title(names: ModelNames) -> str:
     """What a ledger is called in its events."""
     return f"{names.environment.environment}/{names.model}"
+
+
+def verify_hint(names: ModelNames) -> str:
+    """What to do about a record that is not what was written."""
+    return (
+        f"Run `mlops-kit ledger verify {names.model} --in {names.environment.environment}`: it names what was tampered "
+        "with, and how to get back what was recorded."
+    )

@@ -28,6 +28,11 @@ S3_CLOCKS_DIFFER = timedelta(minutes=1)
 _EVENT = re.compile(r"[0-9]{8}\.json")
 _PLAN = re.compile(r"[0-9a-f]{64}\.json")
 
+_FROM_ELSEWHERE = (
+    "See who wrote it (CloudTrail), and compare it with the replica of the bucket, if storage.replicate_to is set. "
+    "Release nothing before it is clear what happened."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -146,7 +151,7 @@ class _Check:
             first = stack[-1]
             later = [version.version for version in stack[:-1]]
             if first.deleted:
-                self._find(key, "was deleted for good: only a delete marker is left", self._from_elsewhere())
+                self._find(key, "was deleted for good: only a delete marker is left")
                 continue
             oldest.append(first)
             if stack[0].deleted:
@@ -168,7 +173,7 @@ class _Check:
         try:
             body = self.store.get(version.key, version.version)
         except IntegrityError as exc:
-            self._find(version.key, f"was edited: {exc.message}", self._from_elsewhere())
+            self._find(version.key, f"was edited: {exc.message}")
             return None
         if body is None:
             self._find(version.key, "disappeared while it was being looked at", "Run it again.")
@@ -182,49 +187,48 @@ class _Check:
                 one = events[number]
                 read[number] = _Recorded(one.key, one.body, one.modified, self._event(number, one))
             elif not any(self.store.uri(self.names.ledger_key(number)) == finding.uri for finding in self.findings):
-                self._find(self.names.ledger_key(number), "is missing", self._from_elsewhere())
+                self._find(self.names.ledger_key(number), "is missing")
         for number, one in read.items():
             before, after = read.get(number - 1), read.get(number + 1)
             if number == 1 and one.event is not None and one.event.previous:
-                self._find(one.key, "names an event before it, and is the first", self._from_elsewhere())
+                self._find(one.key, "names an event before it, and is the first")
             if before is None or one.event is None:
                 continue
             if one.event.previous != before.sha256:
                 vouched = after is not None and after.event is not None and after.event.previous == one.sha256
                 if vouched or before.event is None:
-                    self._find(before.key, f"was edited: event {number} names another digest", self._from_elsewhere())
+                    self._find(before.key, f"was edited: event {number} names another digest")
                 else:
                     self._find(
                         one.key,
                         f"does not follow event {number - 1}: one of the two was edited, inserted or moved",
-                        self._from_elsewhere(),
                     )
             if before.modified > one.modified + S3_CLOCKS_DIFFER:
-                self._find(before.key, f"was written after event {number}, which follows it", self._from_elsewhere())
+                self._find(before.key, f"was written after event {number}, which follows it")
         return read
 
     def _event(self, number: int, found: _Recorded) -> Event | None:
         event = parse(found.body)
         if event is None:
-            self._find(found.key, "is not a ledger event: it was edited or cut off", self._from_elsewhere())
+            self._find(found.key, "is not a ledger event: it was edited or cut off")
             return None
         if event.seq != number:
-            self._find(found.key, f"holds event {event.seq}: it was moved or inserted", self._from_elsewhere())
+            self._find(found.key, f"holds event {event.seq}: it was moved or inserted")
         config = re.compile(rf"{re.escape(self.names.prefix)}-[0-9a-f]{{{SHORT_HASH}}}")
         if event.ledger not in ("", title(self.names)) or not config.fullmatch(event.release.config):
             whose = event.ledger or event.release.config
-            self._find(found.key, f"is an event of another ledger: {whose}", self._from_elsewhere())
+            self._find(found.key, f"is an event of another ledger: {whose}")
         return event
 
     def _plans(self, plans: Mapping[str, _Recorded]) -> None:
         for key, plan in plans.items():
             if self.names.plan_key(plan.sha256) != key:
-                self._find(key, "was edited: it is not the plan with this digest", self._from_elsewhere())
+                self._find(key, "was edited: it is not the plan with this digest")
 
     def _approvals(self, said: Mapping[str, _Recorded]) -> None:
         for key, one in said.items():
             if approvals.parse(self.names, key, one.body) is None:
-                self._find(key, "was edited: it is not the decision that its name says", self._from_elsewhere())
+                self._find(key, "was edited: it is not the decision that its name says")
 
     def _references(
         self, chain: Mapping[int, _Recorded], plans: Mapping[str, _Recorded], said: Mapping[str, _Recorded]
@@ -238,16 +242,16 @@ class _Check:
                 key = self.names.plan_key(one.event.plan)
                 used.add(key)
                 if key not in plans:
-                    self._find(key, f"is missing: it is the plan of event {number}", self._from_elsewhere())
+                    self._find(key, f"is missing: it is the plan of event {number}")
             for counted in one.event.approvals:
                 there = said.get(counted.key)
                 if there is None:
-                    self._find(counted.key, f"is missing: event {number} rests on it", self._from_elsewhere())
+                    self._find(counted.key, f"is missing: event {number} rests on it")
                 elif there.sha256 != counted.sha256:
-                    self._find(counted.key, f"was edited: event {number} names another digest", self._from_elsewhere())
+                    self._find(counted.key, f"was edited: event {number} names another digest")
         return used
 
-    def _find(self, key: str, problem: str, remedy: str) -> None:
+    def _find(self, key: str, problem: str, remedy: str = _FROM_ELSEWHERE) -> None:
         self.findings.append(Finding(self.store.uri(key), problem, remedy))
 
     def _take_away(self, key: str, later: Sequence[str]) -> str:
@@ -256,12 +260,6 @@ class _Check:
             for version in later
         )
         return f"What was recorded is still there. Take away what lies on top, as an administrator: {commands}"
-
-    def _from_elsewhere(self) -> str:
-        return (
-            "See who wrote it (CloudTrail), and compare it with the replica of the bucket, if storage.replicate_to is "
-            "set. Release nothing before it is clear what happened."
-        )
 
 
 def require(found: Sequence[Verification], strays: Sequence[Finding], environment: str) -> None:

@@ -71,14 +71,21 @@ def overrides(gates: Sequence[str], reasons: Sequence[str]) -> tuple[Override, .
         )
     if len(set(gates)) < len(gates):
         raise UsageError("--override names a gate twice.")
-    for reason in reasons:
-        if not reason.strip() or len(reason) > MAX_REASON or not reason.isprintable():
-            raise UsageError(
-                f"A --reason is a line of text of at most {MAX_REASON} characters.",
-                hint="It is recorded in the ledger: say why the release is right although the gate refuses it.",
-            )
-    shared = [reasons[0]] * len(gates) if len(reasons) == 1 else reasons
-    return tuple(Override(gate=gate, reason=reason.strip()) for gate, reason in zip(gates, shared, strict=True))
+    hint = "It is recorded in the ledger: say why the release is right although the gate refuses it."
+    said = [stated(reason, hint) for reason in reasons]
+    shared = said * len(gates) if len(said) == 1 else said
+    return tuple(Override(gate=gate, reason=reason) for gate, reason in zip(gates, shared, strict=True))
+
+
+def stated(reason: str, hint: str | None = None) -> str:
+    """A reason as it is recorded.
+
+    Raises:
+        UsageError: there is none, or it is more than a line of text.
+    """
+    if not reason.strip() or len(reason) > MAX_REASON or not reason.isprintable():
+        raise UsageError(f"A --reason is a line of text of at most {MAX_REASON} characters.", hint=hint)
+    return reason.strip()
 
 
 def stages(project: Project, to: str, from_: str | None) -> tuple[Environment, Environment]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from mlops_kit import serving
 from mlops_kit.aws import Cloud, error_code
 from mlops_kit.errors import DeploymentError
 from mlops_kit.naming import ModelNames
+from mlops_kit.objects import codes
 from mlops_kit.promotion import ledger, lock
 from mlops_kit.promotion.history import duration
 from mlops_kit.promotion.holder import Holder
@@ -54,7 +55,7 @@ class Watch:
 
     def _alarms(self) -> str:
         try:
-            states = read_alarms(self.cloudwatch, self.names)
+            states = read_alarms(self.cloudwatch, self.names.rollback_alarms)
         except (ClientError, BotoCoreError) as exc:
             return f"not known ({error_code(exc) if isinstance(exc, ClientError) else type(exc).__name__})"
         self.fired |= {name for name, state in states.items() if state == "ALARM"}
@@ -78,11 +79,9 @@ def describe(state: EndpointState) -> str:
     return ", ".join(parts)
 
 
-def read_alarms(cloudwatch: CloudWatchClient, names: ModelNames) -> dict[str, str]:
-    """State of each rollback alarm that exists."""
-    answer = cloudwatch.describe_alarms(
-        AlarmNames=list(names.rollback_alarms), AlarmTypes=["MetricAlarm", "CompositeAlarm"]
-    )
+def read_alarms(cloudwatch: CloudWatchClient, wanted: Sequence[str]) -> dict[str, str]:
+    """State of each alarm of these names that exists."""
+    answer = cloudwatch.describe_alarms(AlarmNames=list(wanted), AlarmTypes=["MetricAlarm", "CompositeAlarm"])
     states = {alarm["AlarmName"]: str(alarm["StateValue"]) for alarm in answer.get("MetricAlarms", [])}
     states |= {alarm["AlarmName"]: str(alarm["StateValue"]) for alarm in answer.get("CompositeAlarms", [])}
     return dict(sorted(states.items()))
@@ -146,7 +145,7 @@ def _parked(cloud: Cloud, names: ModelNames) -> Holder | None:
     try:
         holder = lock.show(cloud.store("artifacts"), names)
     except ClientError as exc:
-        if error_code(exc) not in {"AccessDenied", "403"}:  # who may only look may not see locks
+        if error_code(exc) not in codes.REFUSED:  # who may only look may not see locks
             raise
         return None
     return holder if holder is not None and holder.parked else None

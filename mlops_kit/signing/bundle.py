@@ -14,14 +14,12 @@ signed is only looked at after that.
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mlops_kit.errors import IntegrityError
-from mlops_kit.objects.digests import canonical_json
+from mlops_kit.objects.digests import canonical_json, sha256_bytes
+from mlops_kit.objects.strict_json import read_json
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
@@ -47,7 +45,7 @@ def statement(model: str, sha256: str) -> bytes:
     return canonical_json(
         {
             "_type": STATEMENT_TYPE,
-            "subject": [{"name": model, "digest": {"sha256": _root([sha256])}}],
+            "subject": [{"name": model, "digest": {"sha256": _root(sha256)}}],
             "predicateType": PREDICATE_TYPE,
             "predicate": {
                 "serialization": {"method": "files", "hash_type": "sha256", "allow_symlinks": False},
@@ -57,8 +55,8 @@ def statement(model: str, sha256: str) -> bytes:
     )
 
 
-def _root(digests: list[str]) -> str:
-    return hashlib.sha256(b"".join(map(bytes.fromhex, digests))).hexdigest()
+def _root(sha256: str) -> str:
+    return sha256_bytes(bytes.fromhex(sha256))
 
 
 def pae(payload: bytes) -> bytes:
@@ -68,7 +66,7 @@ def pae(payload: bytes) -> bytes:
 
 def key_hint(pem: str) -> str:
     """How a bundle names its key: the SHA-256 of the public key in PEM, as ``model-signing`` has it."""
-    return hashlib.sha256(pem.encode()).hexdigest()
+    return sha256_bytes(pem.encode())
 
 
 def dump(bundle: Bundle) -> bytes:
@@ -128,7 +126,7 @@ def check_statement(payload: bytes, model: str, sha256: str) -> None:
     if resources[0] != {"name": THE_FILE, "algorithm": "sha256", "digest": sha256}:
         digest = resources[0].get("digest") if isinstance(resources[0], dict) else resources[0]
         raise IntegrityError(f"it is the signature of another artifact, {_shown(digest)}, and not of {sha256[:12]}")
-    if _at(subjects[0], "digest", "sha256") != _root([sha256]):
+    if _at(subjects[0], "digest", "sha256") != _root(sha256):
         raise IntegrityError("what was signed contradicts itself: the subject's digest is not that of its resources")
     if _at(subjects[0], "name") != model:
         raise IntegrityError(f"it was signed as model {_shown(_at(subjects[0], 'name'))}, not as {model!r}")
@@ -136,23 +134,12 @@ def check_statement(payload: bytes, model: str, sha256: str) -> None:
 
 def _json(body: bytes, what: str) -> dict[str, Any]:
     try:
-        found = json.loads(body, object_pairs_hook=_once, parse_constant=_refuse)
-    except (ValueError, RecursionError) as exc:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        found = read_json(body, MAX_BYTES)
+    except ValueError as exc:
         raise IntegrityError(f"{what} is not JSON: {type(exc).__name__}") from exc
     if not isinstance(found, dict):
         raise IntegrityError(f"{what} is not a JSON object")
     return found
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):  # readers differ in which one of two they take
-        raise ValueError("a key is there twice")
-    return found
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
 
 
 def _at(value: Any, *path: str) -> Any:
@@ -162,14 +149,12 @@ def _at(value: Any, *path: str) -> Any:
 
 
 def _base64(text: Any, what: str) -> bytes:
+    if not isinstance(text, str):
+        raise IntegrityError(f"it has no {what}")
     try:
-        return base64.b64decode(text, validate=True) if isinstance(text, str) else _no_text(what)
-    except (binascii.Error, ValueError) as exc:
+        return base64.b64decode(text, validate=True)
+    except ValueError as exc:
         raise IntegrityError(f"its {what} is not base64") from exc
-
-
-def _no_text(what: str) -> bytes:
-    raise IntegrityError(f"it has no {what}")
 
 
 def _shown(value: Any) -> str:

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from mlops_kit.config import Environment, Project
 from mlops_kit.errors import UsageError
+from mlops_kit.objects import codes
 from mlops_kit.signing.bundle import key_hint
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class SigningKey:
                 SigningAlgorithm=ALGORITHM,
             )
         except ClientError as exc:
-            if exc.response.get("Error", {}).get("Code") == _NOT_BY_THIS_KEY:
+            if codes.of(exc) == _NOT_BY_THIS_KEY:
                 return False
             raise
         return answer["SignatureValid"] is True

@@ -12,8 +12,6 @@ from mlops_kit.signing.bundle import Bundle
 from mlops_kit.signing.keys import SigningKey
 from mlops_kit.signing.verify import verify_signature
 
-CONTENT_TYPE = bundle.MEDIA_TYPE
-
 
 @dataclass(frozen=True, slots=True)
 class Signed:
@@ -36,7 +34,7 @@ def sign(artifacts: Store, names: ModelNames, sha256: str, key: SigningKey) -> S
     artifacts.verify(names.artifact_key(sha256), sha256)
     payload = bundle.statement(names.model, sha256)
     made = Bundle(key.public.hint, payload, key.sign(bundle.pae(payload)))
-    new = artifacts.put_new(names.signature_key(sha256), bundle.dump(made), CONTENT_TYPE)
+    new = artifacts.put_new(names.signature_key(sha256), bundle.dump(made), bundle.MEDIA_TYPE)
     # Two who sign at once write different bytes, because ECDSA is random: either one's are as good.
     return Signed(uri, _signer(artifacts, names, sha256, key), new)
 

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops_kit.errors import MlopsKitError
 from mlops_kit.naming import ModelNames
-from mlops_kit.objects import Store
+from mlops_kit.objects import Store, codes
 from mlops_kit.signing import bundle
 from mlops_kit.signing.keys import SigningKey
 
@@ -44,8 +44,7 @@ def verify_signature(store: Store, names: ModelNames, sha256: str, keys: Sequenc
     except ClientError as exc:
         # A role that may not look, a key that is disabled or gone: not the same as a wrong signature, and as little
         # of a valid one.
-        code = exc.response.get("Error", {}).get("Code", "")
-        return _refused(f"it could not be verified: {exc.operation_name} was refused ({code})")
+        return _refused(f"it could not be verified: {exc.operation_name} was refused ({codes.of(exc)})")
     except BotoCoreError as exc:
         return _refused(f"it could not be verified: {exc}")
 
@@ -78,7 +77,7 @@ def _by_hint(keys: Sequence[SigningKey], hint: str) -> tuple[SigningKey | None, 
             if key.public.hint == hint:
                 return key, ""
         except ClientError as exc:
-            unread.append(f"{key.name} cannot be read ({exc.response.get('Error', {}).get('Code', '')})")
+            unread.append(f"{key.name} cannot be read ({codes.of(exc)})")
         except MlopsKitError as exc:
             unread.append(exc.message)
     trusted = ", ".join(key.name for key in keys)

@@ -52,11 +52,11 @@ class Ecr(JsonService):
     def _describe_images(self, account: str, asked: Asked) -> Asked:
         registry, images = self._repository(account, asked)
         wanted: Sequence[Mapping[str, str]] = asked.get("imageIds") or [{"imageDigest": digest} for digest in images]
-        return {"imageDetails": [_detail(registry, asked, self._image(images, asked, one)) for one in wanted]}
+        return {"imageDetails": [_detail(registry, asked, self._image(images, one)) for one in wanted]}
 
     def _describe_findings(self, account: str, asked: Asked) -> Asked:
         registry, images = self._repository(account, asked)
-        image = self._image(images, asked, asked["imageId"])
+        image = self._image(images, asked["imageId"])
         if image.findings is None:
             raise AwsError("ScanNotFoundException", f"Image scan does not exist for the image {image.digest}")
         return {
@@ -72,7 +72,7 @@ class Ecr(JsonService):
         found, failures = [], []
         for one in asked["imageIds"]:
             try:
-                image = self._image(images, asked, one)
+                image = self._image(images, one)
             except AwsError as error:
                 failures.append({"imageId": one, "failureCode": "ImageNotFound", "failureReason": error.message})
                 continue
@@ -97,7 +97,7 @@ class Ecr(JsonService):
             raise AwsError("RepositoryNotFoundException", message)
         return registry, found
 
-    def _image(self, images: Mapping[str, Image], asked: Asked, wanted: Mapping[str, str]) -> Image:
+    def _image(self, images: Mapping[str, Image], wanted: Mapping[str, str]) -> Image:
         digest, tag = wanted.get("imageDigest"), wanted.get("imageTag")
         if digest is None and tag is None:
             raise invalid("An image is named by its digest or a tag.")

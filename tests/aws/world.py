@@ -129,7 +129,7 @@ class World:
         for path, body in files.items():
             if self.aws.buckets[bucket].newest(keys.file(path, sha256_bytes(body))) is None:
                 self.put(bucket, keys.file(path, sha256_bytes(body)), body)
-        lake: Any = _Named(bucket)
+        lake: Any = Named(bucket)
         self.put(bucket, keys.file_list(made.id), compress(listed.dump()))
         self.put(bucket, keys.manifest(made.id), sagemaker_manifest(lake, DATASET, listed))
         self.put(bucket, keys.commit(made.id), made.to_json())
@@ -246,7 +246,7 @@ def _schedule(model: str) -> dict[str, Any]:
     }
 
 
-class _Named:
+class Named:
     """As much of a Store as a SageMaker manifest is made from."""
 
     def __init__(self, bucket: str) -> None:

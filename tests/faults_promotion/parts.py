@@ -23,14 +23,14 @@ CROWDED = "promote model, next version"
 class Options:
     """``sample``: so many injections an action, None for all. ``kills``: so many an action. ``rounds``: of a crowd."""
 
-    action: str = ""
-    sample: int | None = None
-    kills: int = 8
-    rounds: int = 20
-    at_once: int = 32
-    tampers: bool = True
-    alike: bool = False
-    seed: int = 0
+    action: str
+    sample: int | None
+    kills: int
+    rounds: int
+    at_once: int
+    tampers: bool
+    alike: bool
+    seed: int
 
 
 @dataclass(frozen=True)

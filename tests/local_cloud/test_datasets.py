@@ -21,7 +21,7 @@ from mlops_kit.datasets.source import Source
 from mlops_kit.naming import DatasetKeys, PersonRole
 from mlops_kit.objects import Limits, Store
 from mlops_kit.wire import Wire
-from stacks import data_lake, permissions
+from stacks import data_lake, permissions, release_permissions
 from stacks.policies import Statement
 from tests.cloud import ROOT
 from tests.local_cloud.support import Server
@@ -76,7 +76,7 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         experiments = permissions.write_data(names) if stage is first else []
         promotion = [*permissions.write_data(names, promotes=True)]
-        promotion += permissions.read_source(first.names) if stage is second else []
+        promotion += release_permissions.read_source(first.names) if stage is second else []
         people: list[tuple[PersonRole, list[Statement]]] = [("data-scientist", experiments), ("promoter", promotion)]
         for role, statements in people:
             granted = [*permissions.read_data(names), *statements]

@@ -9,7 +9,7 @@ import pytest
 
 from mlops_kit.config import Project, load_project
 from mlops_kit.naming import PERSON_ROLES
-from stacks import boundary, permissions, signing_key
+from stacks import boundary, release_permissions, signing_key
 from tests.stacks.conftest import Synthesized
 from tests.stacks.identity import identity, key_arn
 from tests.stacks.stack import Stack
@@ -82,7 +82,7 @@ def test_every_later_stage_verifies(project: Project) -> None:
         "PromoterOfProductionVerifies",
         "PromoterOfEdgeVerifies",
     ]
-    (verify,) = permissions.signing(None, [production, dev])
+    (verify,) = release_permissions.signing(None, [production, dev])
     assert verify["Action"] == VERIFY
     assert verify["Resource"] == [OWN_KEY, "arn:aws:kms:us-east-1:111111111111:key/*"]
 

@@ -14,7 +14,8 @@ from mlops_kit.signing.keys import SigningKey
 from tests import commits
 from tests.aws.ecr import Image
 from tests.aws.project import DATASET
-from tests.tampers.scene import IMAGE, OTHER_IMAGE, Scene, write_test
+from tests.aws.world import Named
+from tests.tampers.scene import IMAGE, Scene, write_test
 
 # ---- the artifact and what belongs to it ----
 
@@ -70,11 +71,11 @@ def swapped(scene: Scene) -> None:
     metadata(artifact_sha256=scene.world.trained[1])(scene)
 
 
-def points_to(number: int | None, artifact: int = 2) -> Callable[[Scene], None]:
+def points_to(number: int | None) -> Callable[[Scene], None]:
     """Staging says that it has registered this artifact already, as ``number``, and that is another one."""
 
     def act(scene: Scene) -> None:
-        scene.world.train(scene.commit, stage="staging", artifact_sha256=scene.world.trained[artifact - 1])
+        scene.world.train(scene.commit, stage="staging", artifact_sha256=scene.world.trained[1])
         key = scene.world.names("staging").package_key(scene.sha256)
         body = b"[" * 5000 if number is None else canonical_json({"version": number, "arn": "arn"})
         scene.world.put(scene.name("staging", "artifacts"), key, body)
@@ -104,10 +105,6 @@ def made_by(scene: Scene, stage: str, model: str, sha256: str, hint: str = "") -
 
 def flip(body: bytes) -> bytes:
     return body[:-1] + bytes([body[-1] ^ 1])
-
-
-def no_pin(scene: Scene) -> None:
-    scene.package()["CustomerMetadataProperties"]["image_digest"] = OTHER_IMAGE
 
 
 def no_image(scene: Scene) -> None:
@@ -149,17 +146,9 @@ def target_list(scene: Scene) -> None:
 
 
 def target_manifest(scene: Scene) -> None:
-    lake: Any = _Named("elsewhere")
+    lake: Any = Named("elsewhere")
     body = sagemaker_manifest(lake, DATASET, commits.entries({"a.csv": b"9"}))
     scene.world.put(scene.name("staging", "lake"), scene.lake("manifest"), body)
-
-
-class _Named:
-    def __init__(self, bucket: str) -> None:
-        self.bucket = bucket
-
-    def uri(self, key: str) -> str:
-        return f"s3://{self.bucket}/{key}"
 
 
 def target_ref(scene: Scene) -> None:

@@ -87,14 +87,14 @@ class Scene:
         prefix = self.world.names("staging").approvals_of(self.sha256)
         return [key for key in self.bucket("staging", "ledger").snapshot_versions() if key.startswith(prefix)]
 
-    def lake(self, what: str, path: str = "a.csv", body: bytes = b"1") -> str:
+    def lake(self, what: str) -> str:
         keys = DatasetKeys(DATASET)
         found = {
             "header": keys.commit(self.commit.id),
             "list": keys.file_list(self.commit.id),
             "manifest": keys.manifest(self.commit.id),
             "ref": keys.ref("main"),
-            "file": keys.file(path, sha256_bytes(body)),
+            "file": keys.file("a.csv", sha256_bytes(b"1")),
         }
         return found[what]
 

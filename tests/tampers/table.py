@@ -10,7 +10,7 @@ from mlops_kit.naming import NETWORK_KEY
 from mlops_kit.signing import bundle
 from tests.aws.project import MODEL
 from tests.tampers import acts, records
-from tests.tampers.scene import BOB, Scene, approve, write_test
+from tests.tampers.scene import BOB, OTHER_IMAGE, Scene, approve, write_test
 
 CHANGES_WHAT_RUNS = {
     "CreateModelPackage",
@@ -56,7 +56,7 @@ PACKAGE: Tampers = {
     "the package names another data set": (acts.metadata(dataset="other"), BYTES, "data"),
     "the package names no training job": (acts.without("training_job"), GATE, "the training job"),
     "the package names no code": (acts.without("source_sha256"), GATE, "the code"),
-    "the package names another image": (acts.no_pin, GATE, "was registered with"),
+    "the package names another image": (acts.metadata(image_digest=OTHER_IMAGE), GATE, "was registered with"),
     "the package has no model": (lambda scene: scene.package().pop("InferenceSpecification"), BYTES, "not registered"),
     "the image is gone": (acts.no_image, GATE, "is not in the registry"),
     "the image has new findings": (acts.findings, GATE, "image scan"),

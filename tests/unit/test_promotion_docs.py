@@ -91,6 +91,7 @@ def test_the_numbers_of_calls_are_those_that_are_counted() -> None:
     assert told["planning with every gate but signature and incumbent"] == str(STRICT_CALLS)
     budget = (ROOT / "tests" / "unit" / "test_aws_world.py").read_text()
     for what, key in {
+        "`--dry-run` of a first promotion, its data there already": "looked at",
         "a first promotion, its data there already": "first",
         "the same again": "again",
         "the next version": "next",

@@ -55,7 +55,6 @@ def test_a_failure_is_counted_and_told() -> None:
 
 
 def test_only_what_others_plan_as_well_is_left_out_of_a_whole_sweep() -> None:
-    """What is asked for by name is disturbed at every call."""
     whole = {action.name for action in ACTIONS if not action.variant}
     assert whole >= {"promote dataset, first time", "promote model, first time", "rollback", "rollback, with data"}
     made = [("GetObject", "k"), ("PutObject", "k"), ("GetObject", "l")]

@@ -24,9 +24,10 @@ def image_scan(evidence: Evidence, policy: GatePolicy) -> tuple[Verdict, ...]:
     if image.account != evidence.target.account:
         reason = f"{image.address} is not in the registry of {evidence.target.name}: its findings cannot be read"
         return (Verdict(gate=GATE, passed=False, reason=reason),)
-    if found is None or isinstance(found, Unread):
-        reason = "nobody read the findings" if found is None else found.reason
-        return (Verdict(gate=GATE, passed=False, reason=reason),)
+    if isinstance(found, Unread):
+        return (unread(GATE, found),)
+    if found is None:
+        return (Verdict(gate=GATE, passed=False, reason="nobody read the findings"),)
     if not found.complete:
         return (Verdict(gate=GATE, passed=False, reason=f"the scan has no result: it is {found.status}"),)
     critical, high = found.counts.get("CRITICAL", 0), found.counts.get("HIGH", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlops_kit.promotion.events import Verdict
 from mlops_kit.promotion.evidence import Evidence, GatePolicy, Unread
+from mlops_kit.promotion.gates.unread import unread
 
 GATE = "source alarms"
 
@@ -12,9 +13,10 @@ def source_alarms(evidence: Evidence, policy: GatePolicy) -> tuple[Verdict, ...]
     if not policy.gates.source_alarms or evidence.within:
         return ()
     found, source = evidence.source_alarms, evidence.source.name
-    if found is None or isinstance(found, Unread):
-        reason = f"nobody read the alarms of {source}" if found is None else found.reason
-        return (Verdict(gate=GATE, passed=False, reason=reason),)
+    if isinstance(found, Unread):
+        return (unread(GATE, found),)
+    if found is None:
+        return (Verdict(gate=GATE, passed=False, reason=f"nobody read the alarms of {source}"),)
     if found.in_alarm:
         reason = f"{', '.join(found.in_alarm)} went off in {source}"
         return (Verdict(gate=GATE, passed=False, reason=reason),)
